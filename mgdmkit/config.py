@@ -1,0 +1,155 @@
+"""Every choice of a run, as frozen dataclasses: contradictions raise, JSON round trip."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+NegativeKind = Literal["top", "bot", "random"]
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises `ValueError` naming the option, its value and the choices unless `value` is one of them."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not an option; choose one of {', '.join(map(repr, allowed))}")
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a reader sees the old file or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What all configurations share: reading from and writing to JSON, with unknown keys as errors."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def to_json(self, path: Path) -> Path:
+        """Write the configuration to `path` (atomically) and return it."""
+        write_text_atomic(path, json.dumps(self.to_dict(), indent=2) + "\n")
+        return path
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build the configuration from a dictionary; `ValueError` for a key that is not a field."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(
+                f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+            )
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, path: Path) -> Self:
+        """Read what `to_json` wrote; `ValueError` names the file when it is not such a configuration."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is not a {cls.__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class MGDMConfig(Config):
+    """The model of section 2.3-2.4 of the paper. The defaults are the paper's, on CLIP ViT-L/14."""
+
+    dim: int = 768
+    """D, the width of CLIP's joint embedding: 768 for ViT-L/14, 512 for ViT-B."""
+    frames: int = 16
+    """T, frames per video."""
+    temporal_layers: int = 6
+    """M_v, transformer blocks of the video representer; 6 + 2 fits the paper's Table 8."""
+    semantic_layers: int = 2
+    """M_t, transformer blocks of the semantic discriminator."""
+    heads: int | None = None
+    """Attention heads of every block; None means D/64, as in CLIP."""
+    mlp_ratio: int = 4
+    """Width of a block's MLP, in multiples of D."""
+    representer: bool = True
+    """False replaces the video representer by the mean of the frames (Table 7)."""
+    discriminator: bool = True
+    """False replaces the semantic discriminator by the raw text embeddings (Table 7)."""
+    frame_positions: bool = True
+    """Learned positions of the frames; not in eq. 13, but in the code bases that the paper builds on."""
+    attention_temperature: float = 0.01
+    """Temperature of the softmax over frames in eq. 15, which is taken over cosines."""
+    logit_scale: float = 100.0
+    """Start of the learned 1/tau of eq. 7-8; it is clamped at 100, as in CLIP."""
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "frames", "mlp_ratio"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("temporal_layers", "semantic_layers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+        if self.dim % self.num_heads:
+            raise ValueError(f"dim={self.dim} does not divide into {self.num_heads} heads; set heads")
+        if self.attention_temperature <= 0:
+            raise ValueError(f"attention_temperature must be positive, not {self.attention_temperature}")
+        if not 0 < self.logit_scale <= 100:
+            raise ValueError(f"logit_scale must lie in (0, 100], not {self.logit_scale}")
+
+    @property
+    def num_heads(self) -> int:
+        """The number of heads in force: `heads`, or D/64 (at least 1)."""
+        return self.heads or max(1, self.dim // 64)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """One training run on cached features. The defaults are the paper's recipe where it states one."""
+
+    k: int = 7
+    """Mined negatives per video; a group has 1 + k texts."""
+    negatives: NegativeKind = "top"
+    """Which k: the hardest (top), ranks 7-9 of the mined ones (bot), or any other labels (random)."""
+    epochs: int = 20
+    """Passes over the training videos."""
+    batch_size: int = 32
+    """Videos per step; the texts of a step are the batch's own groups."""
+    lr: float = 5e-5
+    """Peak learning rate of AdamW; small models trained from scratch need more, about 1e-3."""
+    weight_decay: float = 0.2
+    """AdamW weight decay, on matrices only: not on biases, norms, positions or the logit scale."""
+    warmup_epochs: float = 5.0
+    """Linear warm-up, counted in epochs and applied per step; then cosine to 0."""
+    clip_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0 switches it off."""
+    target: Literal["normalized", "softmax10"] = "normalized"
+    """How a 0/1 row of Q becomes a distribution (see `loss.py`)."""
+    empty_columns: Literal["drop", "uniform", "mask"] = "drop"
+    """What a text column without a video of its class does in the text-to-video term (see `loss.py`)."""
+    t2v_mean: Literal["nonempty", "all"] = "nonempty"
+    """Over which columns the text-to-video term is averaged (see `loss.py`)."""
+    seed: int = 0
+    """Seeds the initialisation, the order of the videos and the random negatives."""
+    bf16: bool = True
+    """bfloat16 autocast, on CUDA only."""
+
+    def __post_init__(self) -> None:
+        check_choice("negatives", self.negatives, ("top", "bot", "random"))
+        check_choice("target", self.target, ("normalized", "softmax10"))
+        check_choice("empty_columns", self.empty_columns, ("drop", "uniform", "mask"))
+        check_choice("t2v_mean", self.t2v_mean, ("nonempty", "all"))
+        if self.k < 0:
+            raise ValueError(f"k must not be negative, but is {self.k}")
+        for name in ("epochs", "batch_size", "lr"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("weight_decay", "warmup_epochs", "clip_grad_norm"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs={self.warmup_epochs} must be less than epochs={self.epochs}")
+
+
+# What the small model on StickActions uses instead of the paper's recipe, found on the validation split.
+SMALL_MODEL: dict[str, Any] = {"temporal_layers": 2, "semantic_layers": 2}
+SMALL_TRAIN: dict[str, Any] = {"lr": 3e-3, "epochs": 40, "warmup_epochs": 4.0}

@@ -1,0 +1,142 @@
+"""MGDM: video representer, semantic discriminator and their similarity (sections 2.3-2.4, eq. 4 and 13-18).
+
+Axes, named once: b videos, T frames, l text groups, g = 1 + k texts a group (the positive first), D width.
+The paper repeats each video 1 + k times; the repeated rows are redundant (eq. 4-6 keep the same loss and
+gradients without them), so a video keeps one vector per *group*: V is (b, l, D), not (b(1+k), l(1+k), D).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mgdmkit.config import MGDMConfig
+
+
+class MGDMOutput(NamedTuple):
+    """What one forward pass gives; every part is kept so that analysis needs no hooks."""
+
+    logits: Tensor
+    """(b, l, g) cosine of V[i, j] and E[j, m], times `logit_scale`."""
+    video_features: Tensor
+    """(b, l, D) V of eq. 16: video i as seen by the positive text of group j."""
+    text_features: Tensor
+    """(l, g, D) E of eq. 18."""
+    attention: Tensor
+    """(b, l, T) V_att of eq. 15; sums to 1 over the frames."""
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """The activation of OpenAI's CLIP."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+def transformer(dim: int, layers: int, heads: int, mlp_ratio: int) -> nn.TransformerEncoder:
+    """`layers` pre-LN blocks without dropout, initialised as in CLIP."""
+    block = nn.TransformerEncoderLayer(
+        dim, heads, mlp_ratio * dim, dropout=0.0, activation=quick_gelu, batch_first=True, norm_first=True
+    )
+    blocks = nn.TransformerEncoder(block, layers, enable_nested_tensor=False)
+    residual_std = (
+        dim**-0.5 * (2 * max(1, layers)) ** -0.5
+    )  # keeps the residual stream's size whatever the depth
+    for layer in blocks.layers:
+        nn.init.normal_(layer.self_attn.in_proj_weight, std=dim**-0.5)
+        nn.init.normal_(layer.self_attn.out_proj.weight, std=residual_std)
+        nn.init.normal_(layer.linear1.weight, std=(2 * dim) ** -0.5)
+        nn.init.normal_(layer.linear2.weight, std=residual_std)
+        for bias in (layer.self_attn.in_proj_bias, layer.linear1.bias, layer.linear2.bias):
+            nn.init.zeros_(bias)
+    return blocks
+
+
+class VideoRepresenter(nn.Module):
+    """Frames (b, T, D) and guiding texts (l, D) -> V (b, l, D) and the attention over frames (b, l, T)."""
+
+    def __init__(self, config: MGDMConfig):
+        super().__init__()
+        self.temperature = config.attention_temperature
+        self.blocks = transformer(config.dim, config.temporal_layers, config.num_heads, config.mlp_ratio)
+        self.frame_positions = (
+            nn.Parameter(torch.empty(config.frames, config.dim)) if config.frame_positions else None
+        )
+        if self.frame_positions is not None:
+            nn.init.normal_(self.frame_positions, std=0.01)
+
+    def forward(self, frame_features: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
+        f = frame_features
+        x = f if self.frame_positions is None else f + self.frame_positions
+        f_d = f + self.blocks(x)  # eq. 13-14; the residual adds f without its positions
+        cosine = torch.einsum("btd,ld->blt", F.normalize(f_d, dim=-1), F.normalize(guides, dim=-1))
+        attention = torch.softmax(cosine / self.temperature, dim=-1)  # eq. 15
+        return torch.einsum("btd,blt->bld", f_d, attention), attention  # eq. 16
+
+
+class MeanOfFrames(nn.Module):
+    """Table 7's "without video representer": every text sees the plain mean of the frames."""
+
+    def forward(self, frame_features: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
+        b, T, _ = frame_features.shape
+        attention = frame_features.new_full((b, len(guides), T), 1 / T)
+        return torch.einsum("btd,blt->bld", frame_features, attention), attention
+
+
+class SemanticDiscriminator(nn.Module):
+    """Text groups (l, g, D) -> E (l, g, D): self-attention inside each group, a set, so without positions."""
+
+    def __init__(self, config: MGDMConfig):
+        super().__init__()
+        self.blocks = transformer(config.dim, config.semantic_layers, config.num_heads, config.mlp_ratio)
+
+    def forward(self, text_features: Tensor) -> Tensor:
+        return text_features + self.blocks(text_features)  # eq. 17-18
+
+
+class MGDM(nn.Module):
+    """The whole model.
+
+    In training each video brings its own group, l = b; at inference k = 0 and every class is its own group.
+    """
+
+    def __init__(self, config: MGDMConfig):
+        super().__init__()
+        self.config = config
+        self.representer = VideoRepresenter(config) if config.representer else MeanOfFrames()
+        self.discriminator = SemanticDiscriminator(config) if config.discriminator else nn.Identity()
+        self.logit_scale = nn.Parameter(
+            torch.tensor(math.log(config.logit_scale))
+        )  # the logarithm, as in CLIP
+
+    def forward(self, frame_features: Tensor, text_features: Tensor) -> MGDMOutput:
+        """Similarity of every video with every text (eq. 4).
+
+        Args:
+            frame_features: (b, T, D) CLIP image embeddings of the frames, not normalised.
+            text_features: (l, g, D) CLIP text embeddings, not normalised; `[:, 0]` are the positives.
+        Raises:
+            ValueError: for shapes that do not fit the configuration.
+        """
+        self._check(frame_features, text_features)
+        guides = text_features[:, 0]  # w^p of eq. 15 is the raw text embedding, before the discriminator
+        V, attention = self.representer(frame_features, guides)  # (b, l, D), (b, l, T)
+        E = self.discriminator(text_features)  # (l, g, D)
+        cosine = torch.einsum("bld,lgd->blg", F.normalize(V, dim=-1), F.normalize(E, dim=-1))
+        logits = cosine * self.logit_scale.exp()  # 1/tau of eq. 7-8
+        return MGDMOutput(logits, V, E, attention)
+
+    @torch.no_grad()
+    def clamp_logit_scale(self) -> None:
+        """Keep 1/tau at 100 or less; for after an optimiser step, as in CLIP.
+
+        A clamp inside `forward` would cut the gradient of the scale for good once it reached the limit.
+        """
+        self.logit_scale.clamp_(max=math.log(100))
+
+    def _check(self, frame_features: Tensor, text_features: Tensor) -> None:
+        T, D = self.config.frames, self.config.dim
+        if frame_features.ndim != 3 or frame_features.shape[1:] != (T, D):
+            raise ValueError(f"frame_features must be (b, {T}, {D}), not {tuple(frame_features.shape)}")
+        if text_features.ndim != 3 or text_features.shape[-1] != D:
+            raise ValueError(f"text_features must be (l, g, {D}), not {tuple(text_features.shape)}")

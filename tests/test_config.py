@@ -1,0 +1,44 @@
+"""Configurations: contradictions raise, JSON round trip, unknown keys are errors."""
+
+import json
+
+import pytest
+
+from mgdmkit import MGDMConfig, TrainConfig
+
+
+@pytest.mark.parametrize("config", [MGDMConfig(dim=64, heads=4), TrainConfig(k=3, negatives="bot", seed=7)])
+def test_json_round_trip(tmp_path, config):
+    assert type(config).from_json(config.to_json(tmp_path / "deep" / "config.json")) == config
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["config.json"], "no temporary file is left"
+
+
+def test_unknown_key_names_file_and_fields(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"dimension": 3}))
+    with pytest.raises(
+        ValueError, match=r"c\.json is not a MGDMConfig: .*no field dimension.*semantic_layers"
+    ):
+        MGDMConfig.from_json(path)
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"c\.json"):
+        MGDMConfig.from_json(path)
+
+
+@pytest.mark.parametrize(
+    ("cls", "values"),
+    [
+        (MGDMConfig, {"dim": 0}),
+        (MGDMConfig, {"temporal_layers": -1}),
+        (MGDMConfig, {"attention_temperature": 0.0}),
+        (MGDMConfig, {"logit_scale": 101.0}),
+        (TrainConfig, {"k": -1}),
+        (TrainConfig, {"negatives": "hard"}),
+        (TrainConfig, {"epochs": 5, "warmup_epochs": 5.0}),
+        (TrainConfig, {"lr": 0.0}),
+        (TrainConfig, {"target": "onehot"}),
+    ],
+)
+def test_contradictions_raise(cls, values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        cls(**values)

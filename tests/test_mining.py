@@ -1,0 +1,138 @@
+"""Mining on vectors that can be solved by eye."""
+
+import pytest
+import torch
+
+from mgdmkit import Negatives, mine_negatives, random_negatives, select
+from mgdmkit.mining import load_negatives, save_negatives, video_embedding, zero_shot_logits
+
+# Texts at 0, 30, 60, 90 and 180 degrees; a video at angle a is nearest to the text of the nearest angle.
+ANGLES = torch.tensor([0.0, 30.0, 60.0, 90.0, 180.0])
+
+
+def at(degrees):
+    radians = torch.deg2rad(torch.as_tensor(degrees))
+    return torch.stack([radians.cos(), radians.sin()], dim=-1)
+
+
+TEXTS = at(ANGLES) * torch.tensor([[1.0], [9.0], [0.2], [3.0], [5.0]])  # lengths must not matter
+
+
+def test_hardest_first_and_the_true_label_left_out():
+    negatives = mine_negatives(at([20.0, 80.0]) * 7, TEXTS, torch.tensor([1, 0]), depth=4)
+    assert negatives.indices.tolist() == [[0, 2, 3, 4], [3, 2, 1, 4]]
+    assert negatives.positive_rank.tolist() == [0, 3]
+    assert (negatives.scores.diff(dim=1) <= 0).all()
+
+
+def test_scores_are_the_softmax_over_the_whole_corpus():
+    negatives = mine_negatives(at([20.0]), TEXTS, torch.tensor([1]), depth=4, logit_scale=2.0)
+    p = torch.softmax(2 * torch.cos(torch.deg2rad(ANGLES - 20)), dim=0)
+    torch.testing.assert_close(negatives.scores[0], p[[0, 2, 3, 4]])
+    assert negatives.scores.sum() < 1, "the true label keeps its share"
+
+
+def test_frames_are_normalised_averaged_and_normalised_again():
+    frames = torch.stack([torch.stack([100 * at(0.0), at(90.0)])])  # (1, 2, 2): a long and a short frame
+    torch.testing.assert_close(video_embedding(frames), at([45.0]))
+    negatives = mine_negatives(frames, TEXTS, torch.tensor([4]), depth=2)
+    assert negatives.indices.tolist() == [[1, 2]]
+    assert negatives.positive_rank.tolist() == [4]
+
+
+def test_ties_go_to_the_smaller_index():
+    texts = at([0.0, 90.0, 0.0, 90.0, 0.0])
+    negatives = mine_negatives(at([0.0, 90.0]), texts, torch.tensor([2, 4]), depth=4)
+    assert negatives.indices.tolist() == [[0, 4, 1, 3], [1, 3, 0, 2]]
+    assert negatives.positive_rank.tolist() == [1, 4]
+
+
+def test_no_repeats_and_chunks_agree():
+    generator = torch.Generator().manual_seed(0)
+    features, texts = torch.randn(5000, 8, generator=generator), torch.randn(12, 8, generator=generator)
+    labels = torch.randint(12, (5000,), generator=generator)
+    negatives = mine_negatives(features, texts, labels, depth=11)
+    everything = torch.cat([negatives.indices, labels[:, None]], dim=1).sort(dim=1).values
+    assert (everything == torch.arange(12)).all()
+    alone = mine_negatives(features[4500:4501], texts, labels[4500:4501], depth=11)
+    assert alone.indices.tolist() == negatives.indices[4500:4501].tolist()
+    ranking = zero_shot_logits(features, texts).argsort(dim=1, descending=True)
+    at_rank = ranking.gather(1, negatives.positive_rank[:, None])[:, 0]
+    assert (at_rank == labels).all()
+
+
+@pytest.mark.parametrize("depth", [0, 5, 9])
+def test_a_depth_beyond_the_corpus_raises(depth):
+    with pytest.raises(ValueError, match="offers 1 to 4"):
+        mine_negatives(at([20.0]), TEXTS, torch.tensor([1]), depth=depth)
+
+
+def test_mismatches_raise():
+    with pytest.raises(ValueError, match="do not agree"):
+        mine_negatives(at([20.0]), TEXTS, torch.tensor([1, 2]), depth=2)
+    with pytest.raises(ValueError, match="corpus"):
+        mine_negatives(at([20.0]), TEXTS, torch.tensor([5]), depth=2)
+
+
+def ranked(depth=9):
+    return Negatives(torch.arange(1, depth + 1).repeat(2, 1), torch.zeros(2, depth), torch.zeros(2))
+
+
+def test_select_top_and_bot():
+    assert select(ranked(), 3).tolist() == [[1, 2, 3]] * 2
+    assert select(ranked(12), 3, which="bot").tolist() == [[7, 8, 9]] * 2
+    assert select(ranked(), 0).shape == (2, 0)
+
+
+def test_select_refuses_what_was_not_mined():
+    with pytest.raises(ValueError, match="depth 10"):
+        select(ranked(), 10)
+    with pytest.raises(ValueError, match="depth 9, but there are 5"):
+        select(ranked(5), 3, which="bot")
+    with pytest.raises(ValueError, match="'top', 'bot'"):
+        select(ranked(), 3, which="middle")
+
+
+def test_random_negatives_are_even_and_never_the_label():
+    labels = torch.arange(6).repeat(500)
+    drawn = random_negatives(labels, 6, 5, torch.Generator().manual_seed(1))
+    assert (drawn.sort(dim=1).values[labels == 0] == torch.arange(1, 6)).all(), "all others, once each"
+    three = random_negatives(labels, 6, 3, torch.Generator().manual_seed(1))
+    assert not (three == labels[:, None]).any()
+    shares = torch.bincount(three[labels == 2].flatten(), minlength=6) / (500 * 3)
+    assert shares[2] == 0 and (shares[[0, 1, 3, 4, 5]] - 0.2).abs().max() < 0.05
+    with pytest.raises(ValueError, match="at most 5"):
+        random_negatives(labels, 6, 6, torch.Generator())
+
+
+def test_csv_round_trip_and_its_text(tmp_path):
+    names = ["opening a door", "a, b: c", "walking", "élan", "x"]
+    labels = torch.tensor([1, 0])
+    negatives = mine_negatives(at([20.0, 80.0]), TEXTS, labels, depth=3)
+    path = save_negatives(tmp_path / "n.csv", negatives, ["v1", "v2"], labels, names)
+    header, first, _ = path.read_text(encoding="utf-8").splitlines()
+    assert header == "video,label,positive_rank,negative_1,negative_2,negative_3"
+    assert first.startswith('v1,"a, b: c",0,opening a door:')
+    loaded = load_negatives(path, ["v2", "v1"], names)
+    assert loaded.indices.tolist() == negatives.indices.flip(0).tolist()
+    torch.testing.assert_close(loaded.scores, negatives.scores.flip(0), rtol=1e-5, atol=0)
+    assert loaded.positive_rank.tolist() == [3, 0]
+
+
+def test_labels_in_the_csv_are_names_so_their_order_may_change(tmp_path):
+    names, labels = ["a", "b", "c", "d", "e"], torch.tensor([1])
+    negatives = mine_negatives(at([20.0]), TEXTS, labels, depth=2)
+    path = save_negatives(tmp_path / "n.csv", negatives, ["v1"], labels, names)
+    assert load_negatives(path, ["v1"], names[::-1]).indices.tolist() == [[4, 2]]
+
+
+def test_csv_errors_name_the_file(tmp_path):
+    names, labels = ["a", "b", "c", "d", "e"], torch.tensor([1])
+    path = tmp_path / "n.csv"
+    with pytest.raises(FileNotFoundError, match="mgdm mine"):
+        load_negatives(path, ["v1"], names)
+    save_negatives(path, mine_negatives(at([20.0]), TEXTS, labels, depth=2), ["v1"], labels, names)
+    with pytest.raises(ValueError, match="lacks 1 videos, first 'v2'"):
+        load_negatives(path, ["v1", "v2"], names)
+    with pytest.raises(ValueError, match="'a', a negative of 'v1', is not a label"):
+        load_negatives(path, ["v1"], names[1:])
