@@ -83,12 +83,9 @@ class MGDMConfig(Config):
     """Start of the learned 1/tau of eq. 7-8; it is clamped at 100, as in CLIP."""
 
     def __post_init__(self) -> None:
-        for name in ("dim", "frames", "mlp_ratio"):
+        for name in ("dim", "frames", "temporal_layers", "semantic_layers", "mlp_ratio"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("temporal_layers", "semantic_layers"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
         if self.dim % self.num_heads:
             raise ValueError(f"dim={self.dim} does not divide into {self.num_heads} heads; set heads")
         if self.attention_temperature <= 0:

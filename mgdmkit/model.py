@@ -39,9 +39,7 @@ def transformer(dim: int, layers: int, heads: int, mlp_ratio: int) -> nn.Transfo
         dim, heads, mlp_ratio * dim, dropout=0.0, activation=quick_gelu, batch_first=True, norm_first=True
     )
     blocks = nn.TransformerEncoder(block, layers, enable_nested_tensor=False)
-    residual_std = (
-        dim**-0.5 * (2 * max(1, layers)) ** -0.5
-    )  # keeps the residual stream's size whatever the depth
+    residual_std = dim**-0.5 * (2 * layers) ** -0.5  # keeps the residual stream's size whatever the depth
     for layer in blocks.layers:
         nn.init.normal_(layer.self_attn.in_proj_weight, std=dim**-0.5)
         nn.init.normal_(layer.self_attn.out_proj.weight, std=residual_std)

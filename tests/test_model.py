@@ -50,10 +50,10 @@ def test_logits_are_scaled_cosines_of_the_returned_parts():
 
 
 def test_attention_is_a_softmax_over_frames_of_the_raw_positives_cosine():
-    """Eq. 13-16 on a representer without blocks: f^d = f + (f + positions)."""
-    config = MGDMConfig(dim=8, frames=4, temporal_layers=0, semantic_layers=1, heads=2)
-    model = build(config)
-    frames, texts = features(config=config)
+    """Eq. 13-16 on a representer with its blocks taken out: f^d = f + (f + positions)."""
+    model = build()
+    model.representer.blocks = torch.nn.Identity()
+    frames, texts = features()
     out = model(frames, texts)
     f_d = frames + (frames + model.representer.frame_positions)
     cosine = F.cosine_similarity(f_d[1], texts[0, 0][None], dim=-1)

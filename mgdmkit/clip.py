@@ -1,0 +1,203 @@
+"""Frozen CLIP: any open_clip model, by pretrained tag, local checkpoint or a folder that `mgdm clip` made.
+
+open_clip does the work; this file gives every backbone one interface, a fingerprint, and errors that say what
+to do when weights are missing.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import open_clip
+import torch
+from huggingface_hub import constants
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+SMALL_CLIP = Path(__file__).with_name("small_clip.json")
+"""The small CLIP as an open_clip configuration: a 3-layer ViT on 64 x 64 pixels, a 2-layer text encoder."""
+
+
+class ClipWeightsError(RuntimeError):
+    """Weights or configuration of a backbone can't be had; the message says where to put them."""
+
+
+@dataclass(frozen=True)
+class FrozenClip:
+    """A CLIP backbone in evaluation mode, without gradients, behind the field's usual names."""
+
+    name: str
+    """What `load_clip` was asked for."""
+    model: nn.Module
+    preprocess: Callable[[Image.Image], Tensor]
+    """One RGB picture -> (3, S, S): open_clip's own evaluation transform for these weights."""
+    tokenizer: Callable[[Sequence[str]], Tensor]
+    fingerprint: str
+    """sha256 over configuration and weights: equal fingerprints give equal features."""
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def logit_scale(self) -> float:
+        """CLIP's learned 1/tau, at most 100."""
+        return min(100.0, float(self.model.logit_scale.exp()))
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the joint embedding."""
+        return self.encode_text([""]).shape[-1]
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> Tensor:
+        """(n, 3, S, S) preprocessed pictures -> (n, D) float32 `image_features`, on the CPU, raw."""
+        return self.model.encode_image(images.to(self.device)).float().cpu()
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> Tensor:
+        """n sentences -> (n, D) float32 `text_features`, on the CPU, not normalised."""
+        tokens = self.tokenizer(list(texts)).to(self.device)
+        return torch.cat([self.model.encode_text(part).float().cpu() for part in tokens.split(batch_size)])
+
+
+def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> FrozenClip:
+    """A frozen backbone.
+
+    Args:
+        name: an open_clip model such as "ViT-L-14", or a folder with `open_clip_config.json` and weights, as
+            `mgdm clip` writes it.
+        pretrained: with a model name, one of its pretrained tags ("openai"), or a path to a checkpoint file.
+        device: where the backbone runs.
+    Raises:
+        ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
+            another model; the message says what to do.
+    """
+    if Path(name).is_dir():
+        return _load_folder(Path(name), device)
+    if name not in open_clip.list_models():
+        raise ClipWeightsError(
+            f"{name!r} is neither a folder with a CLIP nor a model of open_clip; train the small one with "
+            f"`mgdm clip`, or choose one of: {', '.join(open_clip.list_models()[:12])}, ..."
+        )
+    if pretrained is None:
+        raise ClipWeightsError(
+            f"{name} needs weights: give a tag ({_tags(name)}) or the path of a checkpoint"
+        )
+    tag = open_clip.get_pretrained_cfg(name, pretrained)
+    if not tag and not Path(pretrained).is_file():
+        raise ClipWeightsError(
+            f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({_tags(name)})"
+        )
+    # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
+    quick_gelu = bool(tag.get("quick_gelu")) if tag else False
+    try:
+        with _offline_if_unreachable():
+            return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
+    except Exception as error:
+        if tag:
+            raise ClipWeightsError(_missing_weights(name, pretrained, tag, error)) from error
+        raise ClipWeightsError(
+            f"{pretrained} does not hold weights of {name}: {_first_line(error)}"
+        ) from error
+
+
+def _load_folder(folder: Path, device: str) -> FrozenClip:
+    """A folder in open_clip's own form, which open_clip itself opens as `local-dir:<folder>`."""
+    weights = [p for p in sorted(folder.iterdir()) if p.suffix in (".safetensors", ".pt", ".bin")]
+    if not (folder / "open_clip_config.json").is_file() or not weights:
+        raise ClipWeightsError(
+            f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there; "
+            f"make them with `mgdm clip --out {folder}`"
+        )
+    try:
+        return _create(f"local-dir:{folder}", device=device)
+    except Exception as error:
+        raise ClipWeightsError(f"the CLIP in {folder} can't be opened: {_first_line(error)}") from error
+
+
+def _create(name: str, device: str, **options) -> FrozenClip:
+    logging.disable(logging.ERROR)  # open_clip logs what is raised, or set right, here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, _, preprocess = open_clip.create_model_and_transforms(name, device=device, **options)
+    finally:
+        logging.disable(logging.NOTSET)
+    tokenizer = open_clip.get_tokenizer(name)
+    model.eval().requires_grad_(False)
+    return FrozenClip(
+        name.removeprefix("local-dir:"), model, preprocess, tokenizer, _fingerprint(model, preprocess)
+    )
+
+
+def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
+    digest = hashlib.sha256(repr((str(model), str(preprocess).split(" at 0x")[0])).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def new_small_clip(seed: int = 0) -> nn.Module:
+    """The small CLIP with fresh weights, in training mode."""
+    config = json.loads(SMALL_CLIP.read_text(encoding="utf-8"))["model_cfg"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return open_clip.CLIP(**config)
+
+
+def save_small_clip(model: nn.Module, folder: Path) -> Path:
+    """Write the small CLIP as a folder that `load_clip` and open_clip's `local-dir:` read; weights last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "open_clip_config.json").write_text(SMALL_CLIP.read_text(encoding="utf-8"), encoding="utf-8")
+    temporary = folder / f".{os.getpid()}.tmp"
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+    return temporary.replace(folder / "open_clip_model.safetensors")
+
+
+def _tags(name: str) -> str:
+    return ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none are known"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _missing_weights(name: str, pretrained: str, tag: dict, error: Exception) -> str:
+    repository = str(tag.get("hf_hub", "")).strip("/")
+    source = f"{constants.ENDPOINT}/{repository}" if repository else tag.get("url", "their source")
+    load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
+    return (
+        f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
+        f"be downloaded from {source}: {_first_line(error)}\n"
+        f'Either run `python -c "{load}"` on a machine with network and copy its cache folder here, or '
+        f"download the checkpoint and give its path instead of {pretrained!r}: --pretrained /path/to/file.\n"
+        f"To go on without them, train the small CLIP: `mgdm clip --help`."
+    )
+
+
+@contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Without network, look into the cache at once instead of retrying for most of a minute."""
+    hub = urlsplit(constants.ENDPOINT)
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not getproxies():
+            socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
