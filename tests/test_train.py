@@ -1,0 +1,166 @@
+"""The training loop: it learns, it resumes to the same bits, it refuses to mix runs."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from mgdmkit import MGDMConfig, TrainConfig, mine_negatives
+from mgdmkit.evaluate import predict, score
+from mgdmkit.train import (
+    RunError,
+    Videos,
+    choose_negatives,
+    learning_rate,
+    load_model,
+    parameter_groups,
+    read_history,
+    train,
+)
+
+MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2)
+TRAIN = TrainConfig(k=2, epochs=6, batch_size=8, lr=3e-3, warmup_epochs=1.0)
+
+
+def order_task(n, seed):
+    """Classes 2c and 2c + 1 show the same frames in opposite order: only time tells them apart."""
+    generator = torch.Generator().manual_seed(seed)
+    scenes = torch.randn(3, 4, 16, generator=torch.Generator().manual_seed(99))
+    labels = torch.randint(6, (n,), generator=generator)
+    frames = scenes[labels // 2]
+    frames = torch.where((labels % 2 == 1)[:, None, None], frames.flip(1), frames)
+    return Videos(frames + 0.3 * torch.randn(n, 4, 16, generator=generator), labels)
+
+
+TRAINING, VALIDATION = order_task(64, 0), order_task(40, 1)
+TEXTS = torch.randn(6, 16, generator=torch.Generator().manual_seed(5))
+MINED = mine_negatives(TRAINING.frame_features, TEXTS, TRAINING.labels, depth=5)
+
+
+def run(out, config=TRAIN, **options):
+    return train(MODEL, config, TRAINING, TEXTS, out, negatives=MINED, quiet=True, device="cpu", **options)
+
+
+def test_it_learns_the_order_of_frames(tmp_path):
+    config = TrainConfig(k=3, epochs=60, batch_size=16, lr=1e-2, warmup_epochs=2.0)
+    model = run(tmp_path / "run", config, validation=VALIDATION)
+    scores = score(predict(model, VALIDATION.frame_features, TEXTS), VALIDATION.labels)
+    assert scores.top1.value >= 0.9
+    history = read_history(tmp_path / "run")
+    assert [line["epoch"] for line in history] == list(range(60))
+    assert history[-1]["loss"] < 0.3 * history[0]["loss"]
+    assert history[-1]["val_top1"] == pytest.approx(scores.top1.value)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_run_ends_in_the_same_bits(tmp_path):
+    whole = run(tmp_path / "whole").state_dict()
+
+    def stop(line):
+        if line["epoch"] == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", on_epoch=stop)
+    seen = []
+    parts = run(tmp_path / "parts", on_epoch=lambda line: seen.append(line["epoch"])).state_dict()
+    assert seen == [3, 4, 5], "the finished epochs are not repeated"
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    losses = [[line["loss"] for line in read_history(tmp_path / name)] for name in ("whole", "parts")]
+    assert losses[0] == losses[1]
+
+
+def test_a_finished_run_is_loaded_not_retrained(tmp_path):
+    first = run(tmp_path / "r")
+    again = run(tmp_path / "r", on_epoch=lambda line: pytest.fail("retrained"))
+    loaded = load_model(tmp_path / "r")
+    for model in (again, loaded):
+        assert all(torch.equal(a, b) for a, b in zip(first.parameters(), model.parameters(), strict=True))
+        assert not model.training
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == [
+        "config.json",
+        "history.jsonl",
+        "model.safetensors",
+    ]
+
+
+def test_another_run_in_the_folder_is_refused(tmp_path):
+    run(tmp_path / "r", source="abc")
+    with pytest.raises(RunError, match=r"train lr: 0.003 there, 0.1 asked for.*another folder"):
+        run(tmp_path / "r", TrainConfig(k=2, epochs=6, batch_size=8, lr=0.1, warmup_epochs=1.0), source="abc")
+    with pytest.raises(RunError, match="features abc there, def asked for"):
+        run(tmp_path / "r", source="def")
+    with pytest.raises(RunError, match="mgdm train"):
+        load_model(tmp_path / "nothing")
+
+
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(RunError, match=r"checkpoint\.pt is damaged.*delete it"):
+        run(tmp_path / "r")
+
+
+def test_seeds_change_the_run_and_only_the_seed_does(tmp_path):
+    def weights(name, seed):
+        config = TrainConfig(k=2, epochs=2, batch_size=8, lr=3e-3, warmup_epochs=0.0, seed=seed)
+        torch.manual_seed(hash(name) % 1000)  # the global generator must not matter
+        return run(tmp_path / name, config).representer.blocks.layers[0].linear1.weight
+
+    assert torch.equal(weights("a", 1), weights("b", 1))
+    assert not torch.equal(weights("c", 2), weights("d", 1))
+
+
+def test_every_video_is_seen_once_an_epoch_also_in_a_short_last_batch(tmp_path, monkeypatch):
+    seen = []
+    import mgdmkit.train as module
+
+    original = module.augmented_targets
+    monkeypatch.setattr(module, "augmented_targets", lambda v, t: (seen.append(t), original(v, t))[1])
+    config = TrainConfig(k=2, epochs=1, batch_size=24, lr=1e-3, warmup_epochs=0.0)
+    run(tmp_path / "r", config)
+    assert [tuple(t.shape) for t in seen] == [(24, 3), (24, 3), (16, 3)]
+    groups = torch.cat(seen).tolist()
+    expected = torch.cat([TRAINING.labels[:, None], MINED.indices[:, :2]], dim=1).tolist()
+    assert sorted(groups) == sorted(expected)
+
+
+def test_schedule_rises_and_falls_to_zero():
+    rates = [learning_rate(step, 100, 10, 2.0) for step in range(101)]
+    assert rates[0] == pytest.approx(0.2) and rates[9] == rates[10] == 2.0
+    assert rates[55] == pytest.approx(1.0) and rates[100] == pytest.approx(0.0)
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+
+
+def test_weight_decay_spares_vectors_positions_and_the_scale():
+    from mgdmkit import MGDM
+
+    model = MGDM(MODEL)
+    decayed, free = parameter_groups(model, 0.2)
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert all("weight" in names[id(p)] and p.ndim == 2 for p in decayed["params"])
+    assert {"logit_scale", "representer.frame_positions"} <= {names[id(p)] for p in free["params"]}
+    assert len(decayed["params"]) + len(free["params"]) == len(names)
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.2, 0.0)
+
+
+def test_choice_of_negatives():
+    labels = TRAINING.labels
+    assert choose_negatives(TrainConfig(k=0), labels, 6, None).shape == (64, 0)
+    assert torch.equal(choose_negatives(TrainConfig(k=2), labels, 6, MINED), MINED.indices[:, :2])
+    drawn = choose_negatives(TrainConfig(k=3, negatives="random"), labels, 6, None)
+    assert drawn.shape == (64, 3) and not (drawn == labels[:, None]).any()
+    with pytest.raises(ValueError, match="mgdm mine"):
+        choose_negatives(TrainConfig(k=3), labels, 6, None)
+
+
+def test_history_is_json_lines_with_finite_numbers(tmp_path):
+    run(tmp_path / "r")
+    lines = (tmp_path / "r" / "history.jsonl").read_text().splitlines()
+    assert len(lines) == 6
+    for line in map(json.loads, lines):
+        assert math.isfinite(line["loss"]) and 0 < line["logit_scale"] <= 100.001 and line["lr"] >= 0
