@@ -3,6 +3,7 @@
 Everything random comes from (seed, epoch), so a run that was interrupted continues to the same bits on a CPU.
 """
 
+import hashlib
 import json
 import math
 import time
@@ -85,26 +86,26 @@ def train(
     negatives: Negatives | None = None,
     validation: Videos | None = None,
     device: str = "auto",
-    source: str = "",
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     quiet: bool = False,
 ) -> MGDM:
     """Train one model and leave `config.json`, `history.jsonl` and `model.safetensors` in `out`.
 
-    A finished run is loaded, an interrupted one continues from its last epoch. The last epoch is the model: the
-    validation score is written beside the loss and decides nothing here.
+    A finished run is loaded, an interrupted one continues from its last epoch. The last epoch is the model:
+    the validation score is written beside the loss and decides nothing here.
 
     Args:
         training: the training videos, (N, T, D).
         text_features: (C, D) text embeddings of the classes, raw.
         negatives: what `mine_negatives` found for the training videos; needed for k > 0 unless random.
-        source: fingerprint of the features; a run on other features is refused.
         on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
     Raises:
-        RunError: when `out` holds a run of another configuration or other features.
+        RunError: when `out` holds a run of another configuration or other data.
     """
-    run = {"model": model_config.to_dict(), "train": config.to_dict(), "source": source}
-    _claim(out, run)
+    negative_labels = choose_negatives(config, training.labels, len(text_features), negatives)
+    group_labels = torch.cat([training.labels[:, None], negative_labels], dim=1)  # (N, g), the positive first
+    data = _fingerprint(training.frame_features, group_labels, text_features)
+    _claim(out, {"model": model_config.to_dict(), "train": config.to_dict(), "data": data})
     model = _new_model(model_config, config.seed)
     if (out / "model.safetensors").is_file():
         model.load_state_dict(load_file(out / "model.safetensors"))
@@ -116,8 +117,6 @@ def train(
     )
     history = _resume(out, model, optimizer, where)
 
-    negative_labels = choose_negatives(config, training.labels, len(text_features), negatives)
-    group_labels = torch.cat([training.labels[:, None], negative_labels], dim=1)  # (N, g), the positive first
     epochs = range(len(history), config.epochs)
     bar = tqdm(epochs, initial=len(history), total=config.epochs, desc=out.name, unit="epoch", disable=quiet)
     for epoch in bar:
@@ -187,13 +186,21 @@ def load_model(run: Path, device: str = "cpu") -> MGDM:
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """What a run folder was made with: {"model": ..., "train": ..., "source": fingerprint of the features}."""
+    """What a run folder was made with: {"model": ..., "train": ..., "data": its fingerprint}."""
     return json.loads((run / "config.json").read_text(encoding="utf-8"))
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
-    """One dictionary per finished epoch: epoch, loss, lr, logit_scale, seconds, and val_top1 if there was one."""
+    """One line per finished epoch: epoch, loss, lr, logit_scale, seconds, and val_top1 if there was one."""
     return [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def _fingerprint(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
 
 
 def _new_model(config: MGDMConfig, seed: int) -> MGDM:
@@ -213,10 +220,10 @@ def _claim(out: Path, run: dict[str, Any]) -> None:
                 for name, value in run[part].items()
                 if held[part].get(name) != value
             ]
-            if held["source"] != run["source"]:
-                differences.append(f"features {held['source']} there, {run['source']} asked for")
+            if held["data"] != run["data"]:
+                differences.append("trained on other features, labels or negatives")
             raise RunError(
-                f"{out} holds another run ({'; '.join(differences)}). Choose another folder, or delete this one."
+                f"{out} holds another run ({'; '.join(differences)}); choose another folder, or delete this one"
             )
     else:
         write_text_atomic(out / "config.json", json.dumps(run, indent=2) + "\n")
@@ -237,9 +244,7 @@ def _resume(out: Path, model: MGDM, optimizer: torch.optim.Optimizer, where: tor
     try:
         state = torch.load(path, map_location=where, weights_only=True)
     except Exception as error:
-        raise RunError(
-            f"the checkpoint {path} is damaged ({error}); delete it to train from the start"
-        ) from error
+        raise RunError(f"the checkpoint {path} is damaged; delete it to train from the start") from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["history"]
