@@ -7,7 +7,6 @@ to do when weights are missing.
 import hashlib
 import json
 import logging
-import os
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,9 @@ import open_clip
 import torch
 from huggingface_hub import constants
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from mgdmkit.runfolder import save_tensors
 
 SMALL_CLIP = Path(__file__).with_name("small_clip.json")
 """The small CLIP as an open_clip configuration: a 3-layer ViT on 64 x 64 pixels, a 2-layer text encoder."""
@@ -91,14 +91,10 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> 
             f"`mgdm clip`, or choose one of: {', '.join(open_clip.list_models()[:12])}, ..."
         )
     if pretrained is None:
-        raise ClipWeightsError(
-            f"{name} needs weights: give a tag ({_tags(name)}) or the path of a checkpoint"
-        )
+        raise ClipWeightsError(f"{name} needs weights: give a tag ({_tags(name)}) or the path of a checkpoint")
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if not tag and not Path(pretrained).is_file():
-        raise ClipWeightsError(
-            f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({_tags(name)})"
-        )
+        raise ClipWeightsError(f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({_tags(name)})")
     # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
     quick_gelu = bool(tag.get("quick_gelu")) if tag else False
     try:
@@ -107,9 +103,7 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> 
     except Exception as error:
         if tag:
             raise ClipWeightsError(_missing_weights(name, pretrained, tag, error)) from error
-        raise ClipWeightsError(
-            f"{pretrained} does not hold weights of {name}: {_first_line(error)}"
-        ) from error
+        raise ClipWeightsError(f"{pretrained} does not hold weights of {name}: {_first_line(error)}") from error
 
 
 def _load_folder(folder: Path, device: str) -> FrozenClip:
@@ -136,9 +130,7 @@ def _create(name: str, device: str, **options) -> FrozenClip:
         logging.disable(logging.NOTSET)
     tokenizer = open_clip.get_tokenizer(name)
     model.eval().requires_grad_(False)
-    return FrozenClip(
-        name.removeprefix("local-dir:"), model, preprocess, tokenizer, _fingerprint(model, preprocess)
-    )
+    return FrozenClip(name.removeprefix("local-dir:"), model, preprocess, tokenizer, _fingerprint(model, preprocess))
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
@@ -161,9 +153,7 @@ def save_small_clip(model: nn.Module, folder: Path) -> Path:
     """Write the small CLIP as a folder that `load_clip` and open_clip's `local-dir:` read; weights last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "open_clip_config.json").write_text(SMALL_CLIP.read_text(encoding="utf-8"), encoding="utf-8")
-    temporary = folder / f".{os.getpid()}.tmp"
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
-    return temporary.replace(folder / "open_clip_model.safetensors")
+    return save_tensors(folder / "open_clip_model.safetensors", model.state_dict())
 
 
 def _tags(name: str) -> str:

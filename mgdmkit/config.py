@@ -41,9 +41,7 @@ class Config:
         """Build the configuration from a dictionary; `ValueError` for a key that is not a field."""
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(
-                f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}"
-            )
+            raise ValueError(f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         return cls(**values)
 
     @classmethod

@@ -46,8 +46,7 @@ class Scores(NamedTuple):
             "top1": self.top1._asdict(),
             "top5": self.top5._asdict(),
             "per_class": {
-                name: None if math.isnan(x) else x
-                for name, x in zip(classes, self.per_class.tolist(), strict=True)
+                name: None if math.isnan(x) else x for name, x in zip(classes, self.per_class.tolist(), strict=True)
             },
             "classes": list(classes),
             "confusion": self.confusion.tolist(),
@@ -69,9 +68,7 @@ def predict(model: MGDM, frame_features: Tensor, text_features: Tensor, batch_si
     was_training = model.training
     model.eval()
     groups = text_features[:, None].to(device)  # (C, 1, D)
-    logits = [
-        model(part.to(device), groups).logits[:, :, 0].cpu() for part in frame_features.split(batch_size)
-    ]
+    logits = [model(part.to(device), groups).logits[:, :, 0].cpu() for part in frame_features.split(batch_size)]
     model.train(was_training)
     return torch.cat(logits)
 
@@ -103,6 +100,4 @@ def score(logits: Tensor, labels: Tensor) -> Scores:
     counts = torch.bincount(labels, minlength=C)
     hits = torch.bincount(labels[rank == 0], minlength=C)
     confusion = torch.bincount(labels * C + logits.argmax(dim=1), minlength=C * C).view(C, C)
-    return Scores(
-        wilson(int((rank < 1).sum()), n), wilson(int((rank < 5).sum()), n), hits / counts, confusion
-    )
+    return Scores(wilson(int((rank < 1).sum()), n), wilson(int((rank < 5).sum()), n), hits / counts, confusion)

@@ -96,9 +96,7 @@ def _other_groups_negatives(logits: Tensor, targets: Tensor) -> Tensor:
     """(b, l*g) True where a column is another video's hard negative and not a positive of the row."""
     b, l, g = logits.shape
     if b != l:
-        raise ValueError(
-            f"empty_columns='mask' needs one group per video, but there are {b} videos and {l} groups"
-        )
+        raise ValueError(f"empty_columns='mask' needs one group per video, but there are {b} videos and {l} groups")
     other_group = ~torch.eye(b, dtype=torch.bool, device=logits.device)[:, :, None]  # (b, l, 1)
     negative = torch.arange(g, device=logits.device) > 0  # (g,)
     return (other_group & negative).flatten(1) & (targets == 0)
@@ -111,6 +109,4 @@ def _check_shapes(logits: Tensor, targets: Tensor) -> None:
     if targets.shape != (b, l * g):
         raise ValueError(f"targets must be ({b}, {l * g}) for logits {(b, l, g)}, not {tuple(targets.shape)}")
     if not targets.any():
-        raise ValueError(
-            "no video of the batch has a text of its own class; is the positive text in the groups?"
-        )
+        raise ValueError("no video of the batch has a text of its own class; is the positive text in the groups?")

@@ -5,7 +5,7 @@ at least 9, so that every k of the paper comes from one pass.
 """
 
 import csv
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgdmkit.config import check_choice
+from mgdmkit.config import check_choice, write_text_atomic
 
 EASIEST_OF = 9  # "3 (bot)" of the paper are the last three of the nine hardest: ranks 7-9
 
@@ -67,9 +67,7 @@ def mine_negatives(
             f"{tuple(text_features.shape)} do not agree"
         )
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < n:
-        raise ValueError(
-            f"labels must lie in 0..{n - 1}, the corpus; they span {labels.min()}..{labels.max()}"
-        )
+        raise ValueError(f"labels must lie in 0..{n - 1}, the corpus; they span {labels.min()}..{labels.max()}")
     parts = [
         _rank(zero_shot_logits(chunk, text_features, logit_scale), chunk_labels, depth)
         for chunk, chunk_labels in zip(features.split(4096), labels.split(4096), strict=True)
@@ -91,9 +89,7 @@ def select(negatives: Negatives, k: int, which: Literal["top", "bot"] = "top") -
     depth = negatives.indices.shape[1]
     needed = EASIEST_OF if which == "bot" else k
     if k < 0 or k > needed or needed > depth:
-        raise ValueError(
-            f"k={k} ({which}) needs negatives mined to depth {max(needed, k)}, but there are {depth}"
-        )
+        raise ValueError(f"k={k} ({which}) needs negatives mined to depth {max(needed, k)}, but there are {depth}")
     start = EASIEST_OF - k if which == "bot" else 0
     return negatives.indices[:, start : start + k]
 
@@ -111,17 +107,15 @@ def save_negatives(
     path: Path, negatives: Negatives, video_ids: Sequence[str], labels: Tensor, label_names: Sequence[str]
 ) -> Path:
     """Write a CSV to read and to edit: video, label, rank of the label, then `label:score`, hardest first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     depth = negatives.indices.shape[1]
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["video", "label", "positive_rank", *(f"negative_{j}" for j in range(1, depth + 1))])
-        for i, video in enumerate(video_ids):
-            pairs = zip(negatives.indices[i].tolist(), negatives.scores[i].tolist(), strict=True)
-            cells = [f"{label_names[j]}:{score:.6g}" for j, score in pairs]
-            writer.writerow([video, label_names[labels[i]], int(negatives.positive_rank[i]), *cells])
-    temporary.replace(path)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "label", "positive_rank", *(f"negative_{j}" for j in range(1, depth + 1))])
+    for i, video in enumerate(video_ids):
+        pairs = zip(negatives.indices[i].tolist(), negatives.scores[i].tolist(), strict=True)
+        cells = [f"{label_names[j]}:{score:.6g}" for j, score in pairs]
+        writer.writerow([video, label_names[labels[i]], int(negatives.positive_rank[i]), *cells])
+    write_text_atomic(path, text.getvalue())
     return path
 
 
@@ -137,21 +131,15 @@ def load_negatives(path: Path, video_ids: Sequence[str], label_names: Sequence[s
         header, *rows = csv.reader(file)
     by_video = {row[0]: row for row in rows}
     if missing := [video for video in video_ids if video not in by_video]:
-        raise ValueError(
-            f"{path} lacks {len(missing)} videos, first {missing[0]!r}; mine again with `mgdm mine`"
-        )
+        raise ValueError(f"{path} lacks {len(missing)} videos, first {missing[0]!r}; mine again with `mgdm mine`")
     index = {name: j for j, name in enumerate(label_names)}
     indices, scores = [], []
     for video in video_ids:
         cells = [cell.rsplit(":", 1) for cell in by_video[video][3:]]
         if unknown := [cell[0] for cell in cells if cell[0] not in index or len(cell) != 2]:
-            raise ValueError(
-                f"{path}: {unknown[0]!r}, a negative of {video!r}, is not a label of this corpus"
-            )
+            raise ValueError(f"{path}: {unknown[0]!r}, a negative of {video!r}, is not a label of this corpus")
         if len(cells) != len(header) - 3:
-            raise ValueError(
-                f"{path}: {video!r} has {len(cells)} negatives where the header has {len(header) - 3}"
-            )
+            raise ValueError(f"{path}: {video!r} has {len(cells)} negatives where the header has {len(header) - 3}")
         indices.append([index[name] for name, _ in cells])
         scores.append([float(score) for _, score in cells])
     ranks = [int(by_video[video][2]) for video in video_ids]

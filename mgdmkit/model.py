@@ -57,9 +57,7 @@ class VideoRepresenter(nn.Module):
         super().__init__()
         self.temperature = config.attention_temperature
         self.blocks = transformer(config.dim, config.temporal_layers, config.num_heads, config.mlp_ratio)
-        self.frame_positions = (
-            nn.Parameter(torch.empty(config.frames, config.dim)) if config.frame_positions else None
-        )
+        self.frame_positions = nn.Parameter(torch.empty(config.frames, config.dim)) if config.frame_positions else None
         if self.frame_positions is not None:
             nn.init.normal_(self.frame_positions, std=0.01)
 
@@ -103,9 +101,7 @@ class MGDM(nn.Module):
         self.config = config
         self.representer = VideoRepresenter(config) if config.representer else MeanOfFrames()
         self.discriminator = SemanticDiscriminator(config) if config.discriminator else nn.Identity()
-        self.logit_scale = nn.Parameter(
-            torch.tensor(math.log(config.logit_scale))
-        )  # the logarithm, as in CLIP
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale)))  # the logarithm, as in CLIP
 
     def forward(self, frame_features: Tensor, text_features: Tensor) -> MGDMOutput:
         """Similarity of every video with every text (eq. 4).

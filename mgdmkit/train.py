@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -22,10 +22,7 @@ from mgdmkit.evaluate import predict, score
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, random_negatives, select
 from mgdmkit.model import MGDM
-
-
-class RunError(RuntimeError):
-    """A run folder holds something else than what was asked for; the message says what and what to do."""
+from mgdmkit.runfolder import FolderError, claim, load_checkpoint, save_checkpoint, save_tensors
 
 
 @dataclass(frozen=True)
@@ -100,22 +97,20 @@ def train(
         negatives: what `mine_negatives` found for the training videos; needed for k > 0 unless random.
         on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
     Raises:
-        RunError: when `out` holds a run of another configuration or other data.
+        FolderError: when `out` holds a run of another configuration or other data.
     """
     negative_labels = choose_negatives(config, training.labels, len(text_features), negatives)
     group_labels = torch.cat([training.labels[:, None], negative_labels], dim=1)  # (N, g), the positive first
     data = _fingerprint(training.frame_features, group_labels, text_features)
-    _claim(out, {"model": model_config.to_dict(), "train": config.to_dict(), "data": data})
+    claim(out / "config.json", {"model": model_config.to_dict(), "train": config.to_dict(), "data": data})
     model = _new_model(model_config, config.seed)
     if (out / "model.safetensors").is_file():
         model.load_state_dict(load_file(out / "model.safetensors"))
         return model.to(choose_device(device)).eval()
     where = choose_device(device)
     model.to(where).train()
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.999)
-    )
-    history = _resume(out, model, optimizer, where)
+    optimizer = torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.999))
+    history = load_checkpoint(out / "checkpoint.pt", model, optimizer).get("history", [])
 
     epochs = range(len(history), config.epochs)
     bar = tqdm(epochs, initial=len(history), total=config.epochs, desc=out.name, unit="epoch", disable=quiet)
@@ -126,10 +121,11 @@ def train(
             line["val_top1"] = score(logits, validation.labels).top1.value
         bar.set_postfix({name: f"{line[name]:.3f}" for name in ("loss", "val_top1") if name in line})
         history.append(line)
-        _save_checkpoint(out, model, optimizer, history)
+        save_checkpoint(out / "checkpoint.pt", model, optimizer, history=history)
+        write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
         if on_epoch:
             on_epoch(line)
-    _save_tensors(out / "model.safetensors", model)
+    save_tensors(out / "model.safetensors", model.state_dict())
     (out / "checkpoint.pt").unlink(missing_ok=True)
     return model.eval()
 
@@ -177,9 +173,7 @@ def _train_epoch(model, optimizer, config, epoch, training, group_labels, text_f
 def load_model(run: Path, device: str = "cpu") -> MGDM:
     """The trained model of a run folder, ready for inference."""
     if not (run / "model.safetensors").is_file():
-        raise RunError(
-            f"{run} holds no trained model (model.safetensors); train it with `mgdm train --out {run}`"
-        )
+        raise FolderError(f"{run} holds no trained model (model.safetensors); train it with `mgdm train --out {run}`")
     model = MGDM(MGDMConfig.from_dict(read_run(run)["model"]))
     model.load_state_dict(load_file(run / "model.safetensors"))
     return model.to(choose_device(device)).eval()
@@ -207,50 +201,3 @@ def _new_model(config: MGDMConfig, seed: int) -> MGDM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MGDM(config)
-
-
-def _claim(out: Path, run: dict[str, Any]) -> None:
-    """Refuse a folder that holds another run, so that nothing is silently retrained or mixed."""
-    if (out / "config.json").is_file():
-        held = read_run(out)
-        if held != run:
-            differences = [
-                f"{part} {name}: {held[part].get(name)!r} there, {value!r} asked for"
-                for part in ("model", "train")
-                for name, value in run[part].items()
-                if held[part].get(name) != value
-            ]
-            if held["data"] != run["data"]:
-                differences.append("trained on other features, labels or negatives")
-            raise RunError(
-                f"{out} holds another run ({'; '.join(differences)}); choose another folder, or delete this one"
-            )
-    else:
-        write_text_atomic(out / "config.json", json.dumps(run, indent=2) + "\n")
-
-
-def _save_checkpoint(out: Path, model: MGDM, optimizer: torch.optim.Optimizer, history: list) -> None:
-    temporary = out / ".checkpoint.tmp"
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-    torch.save(state, temporary)
-    temporary.replace(out / "checkpoint.pt")
-    write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
-
-
-def _resume(out: Path, model: MGDM, optimizer: torch.optim.Optimizer, where: torch.device) -> list[dict]:
-    path = out / "checkpoint.pt"
-    if not path.is_file():
-        return []
-    try:
-        state = torch.load(path, map_location=where, weights_only=True)
-    except Exception as error:
-        raise RunError(f"the checkpoint {path} is damaged; delete it to train from the start") from error
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["history"]
-
-
-def _save_tensors(path: Path, model: MGDM) -> None:
-    temporary = path.with_suffix(".tmp")
-    save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, temporary)
-    temporary.replace(path)

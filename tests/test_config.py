@@ -16,9 +16,7 @@ def test_json_round_trip(tmp_path, config):
 def test_unknown_key_names_file_and_fields(tmp_path):
     path = tmp_path / "c.json"
     path.write_text(json.dumps({"dimension": 3}))
-    with pytest.raises(
-        ValueError, match=r"c\.json is not a MGDMConfig: .*no field dimension.*semantic_layers"
-    ):
+    with pytest.raises(ValueError, match=r"c\.json is not a MGDMConfig: .*no field dimension.*semantic_layers"):
         MGDMConfig.from_json(path)
     path.write_text("{")
     with pytest.raises(ValueError, match=r"c\.json"):

@@ -9,9 +9,7 @@ import torch
 from mgdmkit import MGDM, MGDMConfig
 from mgdmkit.evaluate import label_rank, predict, score, wilson
 
-LOGITS = torch.tensor(
-    [[3.0, 1, 2, 0, 0.5, 0.1], [3, 1, 2, 0, 0.5, 0.1], [0, 5, 1, 2, 3, 4], [0, 5, 1, 2, 3, 4]]
-)
+LOGITS = torch.tensor([[3.0, 1, 2, 0, 0.5, 0.1], [3, 1, 2, 0, 0.5, 0.1], [0, 5, 1, 2, 3, 4], [0, 5, 1, 2, 3, 4]])
 
 
 def test_top1_top5_per_class_and_confusion():

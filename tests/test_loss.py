@@ -105,9 +105,7 @@ def test_order_of_videos_and_of_negatives_does_not_matter(target, empty_columns)
     assert again.item() == pytest.approx(loss.item(), rel=1e-6)
 
     members = torch.tensor([0, 2, 1])
-    again = augmented_negative_loss(
-        logits[:, :, members], augmented_targets(labels, texts[:, members]), **options
-    )
+    again = augmented_negative_loss(logits[:, :, members], augmented_targets(labels, texts[:, members]), **options)
     assert again.item() == pytest.approx(loss.item(), rel=1e-6)
 
 

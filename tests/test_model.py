@@ -82,18 +82,14 @@ def test_a_group_is_a_set_and_knows_no_other_group():
     torch.testing.assert_close(model(frames, texts[1:]).text_features, E[1:])
     other = texts.clone()
     other[0, 1] *= -1
-    assert not torch.allclose(model(frames, other).text_features[0, 0], E[0, 0]), (
-        "members must see one another"
-    )
+    assert not torch.allclose(model(frames, other).text_features[0, 0], E[0, 0]), "members must see one another"
 
 
 def test_frame_order_matters_through_the_positions_only():
     frames, texts = features()
     model = build()
     assert not torch.allclose(model(frames, texts).logits, model(frames.flip(1), texts).logits)
-    bag = build(
-        MGDMConfig(dim=8, frames=4, temporal_layers=2, semantic_layers=1, heads=2, frame_positions=False)
-    )
+    bag = build(MGDMConfig(dim=8, frames=4, temporal_layers=2, semantic_layers=1, heads=2, frame_positions=False))
     torch.testing.assert_close(bag(frames, texts).logits, bag(frames.flip(1), texts).logits)
 
 

@@ -8,8 +8,8 @@ import torch
 
 from mgdmkit import MGDMConfig, TrainConfig, mine_negatives
 from mgdmkit.evaluate import predict, score
+from mgdmkit.runfolder import FolderError
 from mgdmkit.train import (
-    RunError,
     Videos,
     choose_negatives,
     learning_rate,
@@ -90,19 +90,19 @@ def test_a_finished_run_is_loaded_not_retrained(tmp_path):
 
 def test_another_run_in_the_folder_is_refused(tmp_path):
     run(tmp_path / "r")
-    with pytest.raises(RunError, match=r"train lr: 0.003 there, 0.1 asked for.*another folder"):
+    with pytest.raises(FolderError, match=r"train\.lr is 0\.003 there, 0\.1 here.*another folder"):
         run(tmp_path / "r", TrainConfig(k=2, epochs=6, batch_size=8, lr=0.1, warmup_epochs=1.0))
     shifted = Videos(TRAINING.frame_features + 1, TRAINING.labels)
-    with pytest.raises(RunError, match="trained on other features, labels or negatives"):
+    with pytest.raises(FolderError, match="holds something else: data is"):
         train(MODEL, TRAIN, shifted, TEXTS, tmp_path / "r", negatives=MINED)
-    with pytest.raises(RunError, match="mgdm train"):
+    with pytest.raises(FolderError, match="mgdm train"):
         load_model(tmp_path / "nothing")
 
 
 def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(RunError, match=r"checkpoint\.pt is damaged.*delete it"):
+    with pytest.raises(FolderError, match=r"checkpoint\.pt is damaged.*delete it"):
         run(tmp_path / "r")
 
 

@@ -1,0 +1,166 @@
+"""Frame and text features on disk: computed once, checked for ever after.
+
+A feature folder holds
+    features.json             what made it: backbone, manifest, frames, sampling, prompt, classes
+    clips.csv                 id, label and split of each row
+    text.safetensors          text_features (C, D)
+    frames-00000.safetensors  frame_features (n, T, D) of the first clips, and so on
+Shards are written as they are finished, so an interrupted run continues after the last whole one. A folder
+made by anything else is refused: features of two backbones can't be told apart by their shape.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+from mgdmkit.clip import FrozenClip
+from mgdmkit.config import write_text_atomic
+from mgdmkit.corpus import PROMPT, prompts
+from mgdmkit.manifest import Manifest
+from mgdmkit.runfolder import FolderError, claim, save_tensors
+from mgdmkit.video import read_segments
+
+SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a feature folder holds, in memory."""
+
+    frame_features: Tensor
+    """(N, T, D) raw CLIP image embeddings."""
+    text_features: Tensor
+    """(C, D) raw CLIP text embeddings of the classes' prompt sentences."""
+    clips: pd.DataFrame
+    """N rows: id, label, split."""
+    classes: tuple[str, ...]
+    logit_scale: float
+    """The backbone's 1/tau."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) class indices."""
+        index = {name: i for i, name in enumerate(self.classes)}
+        return torch.tensor([index[label] for label in self.clips["label"]])
+
+    def split(self, name: str) -> "Features":
+        """The clips of one split; `FolderError` lists the splits there are when it is empty."""
+        rows = (self.clips["split"] == name).to_numpy().nonzero()[0]
+        if not len(rows):
+            raise FolderError(f"no clip is in split {name!r}; there are {sorted(set(self.clips['split']))}")
+        clips = self.clips.iloc[rows].reset_index(drop=True)
+        return Features(self.frame_features[rows], self.text_features, clips, self.classes, self.logit_scale)
+
+
+class _ClipFrames(Dataset):
+    """Decodes and preprocesses T frames of a clip; runs in the loader's workers, beside the encoder."""
+
+    def __init__(self, paths: Sequence[Path], T: int, preprocess):
+        self.paths, self.T, self.preprocess = paths, T, preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, i: int) -> Tensor:
+        frames = read_segments(self.paths[i], self.T, mode="center")  # uint8 (T, H, W, 3)
+        return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
+
+
+def extract_features(
+    manifest: Manifest,
+    clip: FrozenClip,
+    out: Path,
+    *,
+    frames: int = 16,
+    prompt: str = PROMPT,
+    batch_size: int = 8,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Features:
+    """Encode every clip of a manifest (the centre frame of each of T segments) and every class' sentence.
+
+    Args:
+        frames: T, frames per clip.
+        prompt: the sentence around a label, with one `{}`.
+        batch_size: clips per pass through the image encoder.
+        workers: processes that decode; None takes one per core, at most 8.
+    Raises:
+        FolderError: when `out` was made by another backbone, manifest, number of frames or prompt.
+        VideoError: naming the clip that can't be read; what was encoded before it is kept.
+    """
+    recipe = {
+        "clip": clip.name,
+        "clip_fingerprint": clip.fingerprint,
+        "manifest_fingerprint": manifest.fingerprint(),
+        "frames": frames,
+        "sampling": "center of each of T equal segments",
+        "prompt": prompt,
+        "classes": list(manifest.classes),
+        "logit_scale": clip.logit_scale,
+    }
+    claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
+    write_text_atomic(out / "clips.csv", manifest.table[["id", "label", "split"]].to_csv(index=False))
+    if not (out / "text.safetensors").is_file():
+        text_features = clip.encode_text(prompts(manifest.classes, prompt))
+        save_tensors(out / "text.safetensors", {"text_features": text_features})
+    todo = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
+    total = sum(stop - start for start, stop in todo)
+    workers = min(8, os.cpu_count() or 1) if workers is None else workers
+    with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total) as bar:
+        for start, stop in todo:
+            paths = manifest.video_paths[start:stop]
+            decoded = _ClipFrames(paths, frames, clip.preprocess)
+            loader = DataLoader(decoded, batch_size, num_workers=workers)
+            parts = []
+            for pictures in loader:  # (b, T, 3, S, S)
+                parts.append(clip.encode_image(pictures.flatten(0, 1)).unflatten(0, (-1, frames)))
+                bar.update(len(pictures))
+            save_tensors(_shard_path(out, start), {"frame_features": torch.cat(parts)})
+    return load_features(out)
+
+
+def load_features(folder: Path) -> Features:
+    """Read a feature folder; `FolderError` when it is missing or not finished."""
+    if not (folder / "features.json").is_file():
+        raise FolderError(f"no features at {folder}; make them with `mgdm features --out {folder}`")
+    recipe = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+    clips = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
+    missing = [start for start, stop in _shards(len(clips)) if not _is_complete(folder, start, stop)]
+    if missing or not (folder / "text.safetensors").is_file():
+        raise FolderError(
+            f"the features at {folder} are not finished ({len(missing)} parts are missing); run the same "
+            f"`mgdm features` command again, it continues where it stopped"
+        )
+    parts = [load_file(_shard_path(folder, start))["frame_features"] for start, _ in _shards(len(clips))]
+    text_features = load_file(folder / "text.safetensors")["text_features"]
+    return Features(torch.cat(parts), text_features, clips, tuple(recipe["classes"]), recipe["logit_scale"])
+
+
+def _shards(n: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + SHARD_SIZE, n)) for start in range(0, n, SHARD_SIZE))
+
+
+def _shard_path(folder: Path, start: int) -> Path:
+    return folder / f"frames-{start // SHARD_SIZE:05d}.safetensors"
+
+
+def _is_complete(folder: Path, start: int, stop: int) -> bool:
+    path = _shard_path(folder, start)
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, "pt") as file:
+            return file.get_slice("frame_features").get_shape()[0] == stop - start
+    except SafetensorError:
+        return False  # damaged by something else than us: computed again

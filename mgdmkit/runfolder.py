@@ -1,0 +1,76 @@
+"""What every result folder of the kit does: say what made it, refuse anything else, continue after a stop.
+
+All writes are atomic (a temporary file, then a rename), and nothing that is read can run code.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mgdmkit.config import write_text_atomic
+
+
+class FolderError(RuntimeError):
+    """A folder is missing, unfinished, or holds something else; the message says what to do."""
+
+
+def claim(path: Path, recipe: dict[str, Any], *, ignore: tuple[str, ...] = ()) -> None:
+    """Write `recipe` as JSON to `path`, or check that it is what the file already says.
+
+    Args:
+        recipe: everything that decides the folder's content; values may be dictionaries.
+        ignore: keys that are kept for the reader and not compared.
+    Raises:
+        FolderError: listing the differences; nothing is changed.
+    """
+    if not path.is_file():
+        write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
+        return
+    held, asked = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(recipe)
+    keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
+    if keys:
+        parts = [f"{key} is {held.get(key)!r} there, {asked.get(key)!r} here" for key in keys]
+        raise FolderError(
+            f"{path.parent} holds something else: {'; '.join(parts)[:800]}. "
+            f"Take another folder, or delete this one to make it anew"
+        )
+
+
+def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in recipe.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:
+    """Write tensors as safetensors, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    return temporary.replace(path)
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, **progress: Any) -> None:
+    """Write model, optimiser and where the work stands, atomically; `progress` holds plain values."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **progress}, temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Restore `save_checkpoint`'s model and optimiser in place and return the progress; {} without a file."""
+    if not path.is_file():
+        return {}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state.pop("model"))
+        optimizer.load_state_dict(state.pop("optimizer"))
+    except Exception as error:
+        raise FolderError(f"the checkpoint {path} is damaged; delete it to start anew") from error
+    return state
