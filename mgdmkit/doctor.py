@@ -107,16 +107,13 @@ def device() -> Iterator[Check]:
         for index in range(torch.cuda.device_count()):
             card = torch.cuda.get_device_properties(index)
             memory = f"{card.total_memory / 2**30:.0f} GiB"
-            yield Check(
-                "accelerator", "ok", f"{card.name}, {memory}, cuda:{index}, CUDA {torch.version.cuda}"
-            )
+            found = f"cuda:{index} {card.name}, {memory}, CUDA {torch.version.cuda}"
+            yield Check("accelerator", "ok", found)
     elif torch.backends.mps.is_available():
         yield Check("accelerator", "ok", "mps (Apple GPU)")
     elif shutil.which("nvidia-smi"):
         kind = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "for CPU only"
-        advice = (
-            "Install a torch build that fits the driver shown by nvidia-smi. The CPU does it too, slower."
-        )
+        advice = "Install a torch build that fits the driver shown by nvidia-smi; the CPU works, slower."
         yield Check("accelerator", "warn", f"an NVIDIA driver, but this torch ({kind}) can't use it", advice)
     else:
         yield Check("accelerator", "ok", "none; the demo is made for the CPU")

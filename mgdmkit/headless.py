@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mgdmkit.config import write_text_atomic
 from mgdmkit.results_page import (
     duration,
     notebook_state,
     source_cells,
     was_reached,
     write_index,
-    write_text,
 )
 
 KERNEL_ENV = {
@@ -82,14 +82,10 @@ def check_parameters(source: Path, parameters: dict[str, Any]) -> None:
         ValueError: no such cell, a name that is not in it, or a value of another type than declared there.
     """
     if not source.is_file():
-        raise FileNotFoundError(
-            f"{source}: no such notebook. Run from the project's root, or name its folder."
-        )
+        raise FileNotFoundError(f"{source}: no such notebook. Run from the project's root, or name its folder.")
     cells = source_cells(json.loads(source.read_text(encoding="utf-8")))
     if not any("parameters" in cell["metadata"].get("tags", []) for cell in cells):
-        raise ValueError(
-            f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings."
-        )
+        raise ValueError(f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings.")
     known = _import("papermill").inspect_notebook(source)
     for name, value in parameters.items():
         if name not in known:
@@ -153,9 +149,7 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
 def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> list[Path]:
     """The notebooks named by `only` (number, stem or file name), in their order; all of them for None."""
     if not everything:
-        raise FileNotFoundError(
-            f"{folder}: no notebooks named like 01_title.ipynb. Run from the project's root."
-        )
+        raise FileNotFoundError(f"{folder}: no notebooks named like 01_title.ipynb. Run from the project's root.")
     if only is None:
         return everything
     wanted = {name.removesuffix(".ipynb") for name in only}
@@ -163,9 +157,7 @@ def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> 
     unknown = wanted - set().union(*names.values())
     if unknown or not wanted:
         known = ", ".join(path.stem for path in everything)
-        raise ValueError(
-            f"no notebook is called {', '.join(sorted(unknown)) or '(nothing)'}; there are {known}."
-        )
+        raise ValueError(f"no notebook is called {', '.join(sorted(unknown)) or '(nothing)'}; there are {known}.")
     return [path for path in everything if names[path] & wanted]
 
 
@@ -181,7 +173,9 @@ def write_html(executed: Path, images: Path) -> Path:
     notebook.metadata.pop("widgets", None)
     resources = {"metadata": {"name": executed.stem, "path": str(images)}}
     body, _ = exporter.from_notebook_node(notebook, resources)
-    return write_text(executed.with_suffix(".html"), body)
+    page = executed.with_suffix(".html")
+    write_text_atomic(page, body)
+    return page
 
 
 def _own_kernel() -> type:
@@ -234,5 +228,5 @@ def _mark_failed(executed: Path) -> str:
     number, cell = failed[0] if failed else reached[-1]
     cell["metadata"]["papermill"].update(status="failed", exception=True)
     notebook["metadata"]["papermill"]["exception"] = True
-    write_text(executed, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomic(executed, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     return f"cell {number} (In [{cell.get('execution_count') or '*'}])"

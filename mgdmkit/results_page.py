@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mgdmkit.config import write_text_atomic
+
 ADDED_BY_PAPERMILL = {"injected-parameters", "papermill-error-cell-tag"}
 
 PAGE = """<!doctype html>
@@ -57,7 +59,8 @@ def write_index(out: Path, notebooks: list[Path], preset: str) -> Path:
         figures="\n".join(["<h2>Figures</h2>", *map(_figure, figures)]) if figures else "",
         notebooks="\n".join(_notebook_row(source, out / "notebooks" / source.name) for source in notebooks),
     )
-    return write_text(out / "index.html", page)
+    write_text_atomic(out / "index.html", page)
+    return out / "index.html"
 
 
 def notebook_state(executed: Path) -> tuple[str, float | None]:
@@ -90,14 +93,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write all of `text` or nothing, and return `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
 
 
 def _table(path: Path) -> str:

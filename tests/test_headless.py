@@ -9,12 +9,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mgdmkit.config import write_text_atomic
 from mgdmkit.headless import NotebookError, check_parameters, choose, run_all, run_notebook
-from mgdmkit.results_page import duration, notebook_state, write_index, write_text
+from mgdmkit.results_page import duration, notebook_state, write_index
 
-SETTINGS = (
-    'preset: str = "demo"  # size\nroot: str = "../runs/demo"\nseed: int = 3\nrate: float = 0.1\nsteps = 5'
-)
+SETTINGS = 'preset: str = "demo"  # size\nroot: str = "../runs/demo"\nseed: int = 3\nrate: float = 0.1\nsteps = 5'
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -69,7 +68,7 @@ def test_a_notebook_without_settings_or_without_a_file_is_refused(tmp_path):
 def test_a_notebook_runs_in_its_folder_with_this_interpreter_and_inline_pictures(tmp_path, monkeypatch):
     # A kernel spec of the same name that would start something else, and a backend without pictures.
     spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
-    write_text(spec, json.dumps({"argv": ["/nonexistent/python"], "display_name": "x", "language": "python"}))
+    write_text_atomic(spec, json.dumps({"argv": ["/nonexistent/python"], "display_name": "x", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("MPLBACKEND", "Agg")
     source = make_notebook(
@@ -108,9 +107,7 @@ def test_run_all_keeps_the_order_goes_on_after_a_failure_and_writes_the_page(tmp
     make_notebook(folder / "03_c.ipynb", trace.format(3))
     make_notebook(folder / "draft.ipynb", trace.format(4))
     out.mkdir()
-    with pytest.raises(
-        NotebookError, match=r"02_b\.ipynb, cell 4 .*\n  RuntimeError: this one fails"
-    ) as caught:
+    with pytest.raises(NotebookError, match=r"02_b\.ipynb, cell 4 .*\n  RuntimeError: this one fails") as caught:
         run_all(folder, out, "smoke")
     assert (out / "trace").read_text() == "smoke1smoke2smoke3"
     lines = capsys.readouterr().out.splitlines()
@@ -151,7 +148,8 @@ def test_choosing_notebooks(tmp_path):
 
 
 def test_the_page_shows_scores_and_figures_and_holds_everything(tmp_path):
-    write_text(tmp_path / "scores.csv", "run,k,top1,note\nk = 3 <top>,3,0.91666666,\nzero-shot,0,0.5,none\n")
+    scores = "run,k,top1,note\nk = 3 <top>,3,0.91666666,\nzero-shot,0,0.5,none\n"
+    write_text_atomic(tmp_path / "scores.csv", scores)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "learning_curves.png").write_bytes(PIXEL)
     page = write_index(tmp_path, [tmp_path / "01_a.ipynb"], "demo").read_text()
