@@ -1,0 +1,320 @@
+"""`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
+
+Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig
+
+app = tyro.extras.SubcommandApp()
+manifest_app = tyro.extras.SubcommandApp()
+train_app = tyro.extras.SubcommandApp()
+Flat = tyro.conf.OmitArgPrefixes
+
+
+def done(what: str, path: Path) -> None:
+    """The last line of every command."""
+    print(f"{what}: {path}")
+
+
+@app.command
+def toy(out: Path, seed: int = 0, train: int = 12, val: int = 4, test: int = 10, workers: int = 2) -> None:
+    """Write StickActions, the embedded dataset: real video files and their manifest.
+
+    Args:
+        out: Folder for the videos and manifest.csv.
+        seed: Another seed gives other clips.
+        train: Training clips per class.
+        val: Validation clips per class.
+        test: Test clips per class.
+        workers: Processes that render.
+    """
+    from mgdmkit.stickactions import StickActionsConfig, generate
+
+    config = StickActionsConfig(seed=seed, train_per_class=train, val_per_class=val, test_per_class=test)
+    done("dataset", generate(out, config, workers=workers))
+
+
+@manifest_app.command
+def folder(
+    videos: Path,
+    out: Path,
+    val_fraction: float = 0.0,
+    test_fraction: float = 0.25,
+    group_regex: str | None = None,
+    train_list: Path | None = None,
+    val_list: Path | None = None,
+    test_list: Path | None = None,
+    labels: Literal["words", "raw"] = "words",
+    seed: int = 0,
+) -> None:
+    """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
+
+    Args:
+        videos: The folder of class folders.
+        out: The manifest to write, a CSV with id, path, label and split.
+        val_fraction: Share of each class for validation, when no lists are given.
+        test_fraction: Share of each class for testing, when no lists are given.
+        group_regex: Clips whose names agree in this pattern's first group stay on one side of the split, as in
+            '_g([0-9]+)_' for UCF101.
+        train_list: A file of training clips, one Class/clip.avi per line, instead of an own split.
+        val_list: A file of validation clips.
+        test_list: A file of test clips.
+        labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
+        seed: Seeds the own split.
+    """
+    from mgdmkit.manifest import manifest_from_folder, write_manifest
+
+    rows, summary = manifest_from_folder(
+        videos,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        group_regex=group_regex,
+        train_list=train_list,
+        val_list=val_list,
+        test_list=test_list,
+        seed=seed,
+        label_style=labels,
+    )
+    write_manifest(out, rows)
+    print(summary)
+    done("manifest", out)
+
+
+@app.command
+def clip(
+    out: Path,
+    manifest: Path | None = None,
+    steps: int = 600,
+    batch_size: int = 128,
+    lr: float = 1.5e-3,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int = 1,
+) -> None:
+    """Train the small CLIP from scratch: on StickActions stills, or on the training clips of a manifest.
+
+    Args:
+        out: Folder of the CLIP, in open_clip's own form.
+        manifest: Take frames of this manifest's training clips and captions from its labels; without it, fresh
+            StickActions stills with their captions.
+        steps: Steps of the optimiser.
+        batch_size: Pictures per step.
+        lr: Peak learning rate.
+        seed: Seeds weights and pictures.
+        device: auto, cpu, cuda or mps.
+        workers: Processes that render or decode beside the training.
+    """
+    from mgdmkit.manifest import read_manifest
+    from mgdmkit.pretrain import ClipStills, PretrainConfig, StickStills, pretrain
+
+    config = PretrainConfig(steps=steps, batch_size=batch_size, lr=lr, seed=seed)
+    stills = ClipStills(read_manifest(manifest, split="train"), config) if manifest else StickStills(config)
+    pretrain(stills, config, out, device=device, workers=workers)
+    done("small CLIP", out)
+
+
+@app.command
+def features(
+    manifest: Path,
+    clip: str,
+    out: Path,
+    pretrained: str | None = None,
+    frames: int = 16,
+    prompt: str = "This is a video about {}",
+    batch_size: int = 8,
+    workers: int | None = None,
+    device: str = "auto",
+) -> None:
+    """Encode every clip of a manifest and every class' sentence with a frozen CLIP.
+
+    Args:
+        manifest: The clips.
+        clip: A folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
+        out: Folder of the features.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        frames: Frames per clip, T.
+        prompt: The sentence around a label.
+        batch_size: Clips per pass of the encoder.
+        workers: Processes that decode; one per core, at most 8, when not given.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.clip import load_clip
+    from mgdmkit.features import extract_features
+    from mgdmkit.manifest import read_manifest
+    from mgdmkit.train import choose_device
+
+    backbone = load_clip(clip, pretrained, device=str(choose_device(device)))
+    options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
+    result = extract_features(read_manifest(manifest), backbone, out, **options)
+    print(f"{len(result.clips)} clips x {frames} frames x {result.text_features.shape[1]}")
+    done("features", out)
+
+
+@app.command
+def mine(features: Path, out: Path, depth: int | None = None) -> None:
+    """Mine the labels that frozen CLIP most confuses with each clip's own (eq. 10-12).
+
+    Args:
+        features: Folder made by `mgdm features`.
+        out: The CSV to write: clip, label and its rank, then label:score, hardest first.
+        depth: Negatives per clip; 9, or as many as there are other labels, when not given.
+    """
+    from mgdmkit.features import load_features
+    from mgdmkit.pipeline import DEPTH, mine_to_csv
+
+    cached = load_features(features)
+    negatives = mine_to_csv(cached, out, depth or min(DEPTH, len(cached.classes) - 1))
+    right = (negatives.positive_rank == 0).float().mean()
+    print(f"{len(cached.clips)} clips; frozen CLIP ranks the true label first for {100 * right:.1f}% of them")
+    done("negatives", out)
+
+
+def _train(
+    features: Path,
+    out: Path,
+    mined: Path | None = None,
+    device: str = "auto",
+    model: Flat[MGDMConfig] = MGDMConfig(),  # noqa: B008 - frozen
+    training: Flat[TrainConfig] = TrainConfig(),  # noqa: B008 - frozen
+) -> None:
+    """Train one model on cached features.
+
+    Args:
+        features: Folder made by `mgdm features`.
+        out: Folder of the run.
+        mined: The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
+        device: auto, cpu, cuda or mps.
+        model: The model.
+        training: The training.
+    """
+    from mgdmkit.features import load_features
+    from mgdmkit.mining import load_negatives
+    from mgdmkit.train import Videos, train
+
+    cached = load_features(features)
+    D, T = cached.text_features.shape[1], cached.frame_features.shape[1]
+    for field, own in (("dim", D), ("frames", T)):
+        if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
+            raise ValueError(f"--{field} {getattr(model, field)}: the features have {own}; leave --{field} out")
+    parts = {name: cached.split(name) for name in ("train", "val") if name in set(cached.clips["split"])}
+    if "train" not in parts:
+        cached.split("train")  # raises, and lists the splits there are
+    negatives = load_negatives(mined, list(parts["train"].clips["id"]), cached.classes) if mined else None
+    videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
+    train(
+        replace(model, dim=D, frames=T),
+        training,
+        videos["train"],
+        cached.text_features,
+        out,
+        negatives=negatives,
+        validation=videos.get("val"),
+        device=device,
+    )
+    done("run", out)
+
+
+def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]:
+    def command(
+        features: Path,
+        out: Path,
+        mined: Path | None = None,
+        device: str = "auto",
+        model: Flat[MGDMConfig] = model,
+        training: Flat[TrainConfig] = training,
+    ) -> None:
+        _train(features, out, mined, device, model, training)
+
+    command.__doc__ = _train.__doc__
+    return command
+
+
+train_app.command(_train, name="paper")
+train_app.command(_train_with(MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN)), name="small")
+
+
+@app.command
+def evaluate(features: Path, run: Path | None = None, split: str = "test", device: str = "auto") -> None:
+    """Score a run, or frozen CLIP without one, on exactly the clips of a split.
+
+    Args:
+        features: Folder made by `mgdm features`.
+        run: Folder made by `mgdm train`; without it, zero-shot CLIP is scored.
+        split: The split to score.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.evaluate import predict, score
+    from mgdmkit.features import load_features
+    from mgdmkit.mining import zero_shot_logits
+    from mgdmkit.train import load_model
+
+    cached = load_features(features).split(split)
+    if run is None:
+        logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
+    else:
+        model = load_model(run, device)
+        logits, path = predict(model, cached.frame_features, cached.text_features), run
+    scores = score(logits, cached.labels)
+    print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
+    done("scores", scores.to_json(path / f"scores-{split}.json", cached.classes))
+
+
+@app.command
+def notebooks(out: Path = Path("runs/demo"), preset: Literal["smoke", "demo", "full"] = "demo", only: str = "") -> None:
+    """Execute the notebooks in order and write a page with their scores and figures.
+
+    Args:
+        out: Folder of everything that the notebooks make.
+        preset: How much work: smoke (seconds), demo (minutes), full (an hour).
+        only: Numbers of the notebooks to run, such as "00,05"; all of them when empty.
+    """
+    from mgdmkit.headless import run_all
+
+    chosen = [number.strip() for number in only.split(",") if number.strip()] or None
+    done("results", run_all(Path("notebooks"), out, preset, chosen))
+
+
+@app.command
+def doctor() -> None:
+    """Check this machine: versions, device, decoders, disk, CLIP weights, and what to do about each problem."""
+    from mgdmkit.doctor import main as run_checks
+
+    sys.exit(run_checks())
+
+
+app.command(manifest_app, name="manifest")
+app.command(train_app, name="train")
+
+
+def main() -> None:
+    """Run one command; a mistake of the user ends in one message and status 2, not in a traceback."""
+    try:
+        app.cli(prog="mgdm", description=__doc__)
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command continues")
+    except (ValueError, OSError, RuntimeError) as error:
+        if isinstance(error, _user_errors()):
+            print(f"mgdm: {error}", file=sys.stderr)
+            sys.exit(2)
+        raise
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    from mgdmkit.clip import ClipWeightsError
+    from mgdmkit.headless import NotebookError
+    from mgdmkit.runfolder import FolderError
+    from mgdmkit.video import VideoError
+
+    return (ValueError, FileNotFoundError, ClipWeightsError, FolderError, NotebookError, VideoError)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The main job on the embedded dataset: clips, small CLIP, features, negatives, training, scores.
+
+Every step is the library call that a user's own folder needs too; what a preset already left on disk is taken from
+there. Notebooks and experiments share this file, so that they speak of the same numbers.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mgdmkit.clip import FrozenClip
+from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
+from mgdmkit.evaluate import Scores, predict, score
+from mgdmkit.features import Features, extract_features
+from mgdmkit.manifest import Manifest, read_manifest
+from mgdmkit.mining import Negatives, load_negatives, mine_negatives, save_negatives
+from mgdmkit.model import MGDM
+from mgdmkit.pretrain import PretrainConfig, StickStills, pretrain
+from mgdmkit.stickactions import StickActionsConfig, generate
+from mgdmkit.train import Videos, train
+
+DEPTH = 9
+"""Negatives mined per video: all that any k of the paper needs."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much work a preset asks for."""
+
+    dataset: StickActionsConfig
+    clip: PretrainConfig
+    training: dict[str, Any] = field(default_factory=dict)
+    """What differs from `SMALL_TRAIN`."""
+
+
+PRESETS = {
+    # Seconds: for tests, where only the path counts and every score is poor.
+    "smoke": Preset(
+        StickActionsConfig(train_per_class=2, val_per_class=1, test_per_class=1, size=64),
+        PretrainConfig(steps=4, batch_size=32),
+        {"epochs": 2, "warmup_epochs": 0.0},
+    ),
+    # Minutes on two cores: what the README promises.
+    "demo": Preset(StickActionsConfig(), PretrainConfig()),
+    # An hour: more clips and a better CLIP.
+    "full": Preset(
+        StickActionsConfig(train_per_class=40, val_per_class=10, test_per_class=20),
+        PretrainConfig(steps=4000, batch_size=256),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything up to the training, in memory."""
+
+    root: Path
+    preset: str
+    manifest: Manifest
+    clip: FrozenClip
+    features: Features
+    negatives: Negatives
+    """For every clip of the manifest, `DEPTH` deep, in the manifest's order."""
+
+    def videos(self, split: str) -> Videos:
+        part = self.features.split(split)
+        return Videos(part.frame_features, part.labels)
+
+    def negatives_of(self, split: str) -> Negatives:
+        rows = (self.features.clips["split"] == split).to_numpy().nonzero()[0]
+        return Negatives(*(tensor[rows] for tensor in self.negatives))
+
+
+def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = None, quiet: bool = False) -> Prepared:
+    """Make, or load, StickActions, the small CLIP, features and mined negatives under `root`.
+
+    `FolderError` when `root` holds another preset's files.
+    """
+    check_choice("preset", preset, tuple(PRESETS))
+    root, chosen = Path(root), PRESETS[preset]
+    manifest = read_manifest(generate(root / "stickactions", chosen.dataset))
+    clip = pretrain(StickStills(chosen.clip), chosen.clip, root / "clip", quiet=quiet)
+    features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
+    negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
+    return Prepared(root, preset, manifest, clip, features, negatives)
+
+
+def mine_to_csv(features: Features, path: Path, depth: int) -> Negatives:
+    """Mine every clip of a feature folder and write the CSV; one that agrees with the features is left as it is."""
+    negatives = mine_negatives(
+        features.frame_features, features.text_features, features.labels, depth, logit_scale=features.logit_scale
+    )
+    ids = list(features.clips["id"])
+    if not path.is_file() or not load_negatives(path, ids, features.classes).indices.equal(negatives.indices):
+        save_negatives(path, negatives, ids, features.labels, features.classes)
+    return negatives
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained model with its scores."""
+
+    name: str
+    folder: Path
+    model: MGDM
+    logits: Tensor
+    """(N, C) of the split that was scored."""
+    scores: Scores
+
+
+def run_name(k: int, negatives: str, seed: int) -> str:
+    """The folder's name: `k3-top-seed0`, or `k0-seed0`."""
+    return f"k{k}-{negatives}-seed{seed}" if k else f"k0-seed{seed}"
+
+
+def train_and_score(
+    prepared: Prepared,
+    k: int,
+    *,
+    negatives: str = "top",
+    seed: int = 0,
+    split: str = "test",
+    device: str = "auto",
+    quiet: bool = False,
+    model: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    name: str | None = None,
+) -> Trained:
+    """Train (or load) one MGDM under `root/runs` and score it on a split.
+
+    Args:
+        model, training: what differs from the small model and the preset's training.
+        name: the run's folder; needed when `model` or `training` are given, so that runs stay apart.
+    """
+    D, T = prepared.features.text_features.shape[1], prepared.features.frame_features.shape[1]
+    model_config = replace(MGDMConfig(dim=D, frames=T, heads=max(1, D // 64)), **{**SMALL_MODEL, **(model or {})})
+    options = {**SMALL_TRAIN, **PRESETS[prepared.preset].training, **(training or {})}
+    config = TrainConfig(k=k, negatives=negatives, seed=seed, **options)
+    name = name or run_name(k, config.negatives, seed)
+    folder = prepared.root / "runs" / name
+    network = train(
+        model_config,
+        config,
+        prepared.videos("train"),
+        prepared.features.text_features,
+        folder,
+        negatives=prepared.negatives_of("train"),
+        validation=prepared.videos("val"),
+        device=device,
+        quiet=quiet,
+    )
+    videos = prepared.videos(split)
+    logits = predict(network, videos.frame_features, prepared.features.text_features)
+    scores = score(logits, videos.labels)
+    scores.to_json(folder / f"scores-{split}.json", prepared.features.classes)
+    return Trained(name, folder, network, logits, scores)
