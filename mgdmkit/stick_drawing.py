@@ -1,0 +1,273 @@
+"""From a skeleton to pixels: a pen that draws in scene units, and the stick person it draws.
+
+Scene units: the frame is 1 wide and 1 high, x grows to the right, y grows upwards from the ground the person
+stands on. A standing person is about 0.7 high. Nothing here knows how many pixels a unit has, so the same
+code draws stills, videos and posters; it draws without antialiasing, at twice the size that is asked for.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import ImageDraw
+
+Point = tuple[float, float]
+Colour = tuple[int, int, int]
+
+INK: Colour = (44, 44, 58)
+WHITE: Colour = (252, 250, 245)
+
+THIGH, SHIN, TORSO, UPPER_ARM, FOREARM, HEAD = 0.165, 0.165, 0.205, 0.122, 0.125, 0.071
+ANKLE = 0.022  # height of the ankle above the sole
+
+
+@lru_cache(maxsize=4096)
+def shade(colour: Colour, factor: float) -> Colour:
+    """`colour` darker (`factor` < 1) or lighter (> 1, towards white)."""
+    if factor <= 1:
+        return tuple(int(c * factor) for c in colour)
+    return tuple(int(c + (255 - c) * (factor - 1)) for c in colour)
+
+
+class Pen:
+    """Draws shapes given in scene units (or in a moved, turned, mirrored copy of them) on a Pillow image."""
+
+    __slots__ = ("a", "b", "c", "d", "draw", "scale", "tx", "ty")
+
+    def __init__(self, draw: ImageDraw.ImageDraw, scale: float, tx: float, ty: float):
+        """`scale` pixels per unit; the scene's origin lies at pixel (`tx`, `ty`)."""
+        self.draw, self.scale, self.tx, self.ty = draw, scale, tx, ty
+        self.a, self.b, self.c, self.d = scale, 0.0, 0.0, -scale
+
+    def at(self, x: float, y: float, turn: float = 0.0, flip: int = 1) -> "Pen":
+        """The pen of an object at (x, y), turned by `turn` degrees; `flip` -1 mirrors object and turn."""
+        cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+        pen = Pen.__new__(Pen)
+        pen.draw, pen.scale = self.draw, self.scale
+        pen.tx = self.tx + self.a * x + self.b * y
+        pen.ty = self.ty + self.c * x + self.d * y
+        pen.a = self.a * flip * cos + self.b * sin
+        pen.b = -self.a * flip * sin + self.b * cos
+        pen.c = self.c * flip * cos + self.d * sin
+        pen.d = -self.c * flip * sin + self.d * cos
+        return pen
+
+    def pixel(self, p: Point) -> Point:
+        x, y = p
+        return self.tx + self.a * x + self.b * y, self.ty + self.c * x + self.d * y
+
+    def shape(self, colour: Colour, *points: Point) -> None:
+        """A filled polygon."""
+        a, b, c, d, tx, ty = self.a, self.b, self.c, self.d, self.tx, self.ty
+        self.draw.polygon([(tx + a * x + b * y, ty + c * x + d * y) for x, y in points], colour)
+
+    def box(self, colour: Colour, x0: float, y0: float, x1: float, y1: float) -> None:
+        """A filled rectangle with the corners (x0, y0) and (x1, y1)."""
+        if self.b == 0.0:
+            px, py = self.pixel((x0, y0))
+            qx, qy = self.pixel((x1, y1))
+            left, right, top, bottom = min(px, qx), max(px, qx), min(py, qy), max(py, qy)
+            # Pillow fills both end pixels of a rectangle; a box ends where the next one starts.
+            self.draw.rectangle(
+                (round(left), round(top), max(round(left), round(right) - 1), max(round(top), round(bottom) - 1)),
+                colour,
+            )
+        else:
+            self.shape(colour, (x0, y0), (x1, y0), (x1, y1), (x0, y1))
+
+    def disc(self, colour: Colour, p: Point, radius: float) -> None:
+        x, y = self.pixel(p)
+        r = radius * self.scale
+        self.draw.ellipse((round(x - r), round(y - r), round(x + r) - 1, round(y + r) - 1), colour)
+
+    def oval(self, colour: Colour, p: Point, rx: float, ry: float) -> None:
+        """An ellipse along the frame's axes; it does not turn with the pen."""
+        x, y = self.pixel(p)
+        rx, ry = rx * self.scale, ry * self.scale
+        self.draw.ellipse((round(x - rx), round(y - ry), round(x + rx) - 1, round(y + ry) - 1), colour)
+
+    def bar(self, colour: Colour, p: Point, q: Point, width: float, width_q: float | None = None) -> None:
+        """A straight bar from p to q with flat ends, `width` wide (`width_q` at q)."""
+        px, py = self.pixel(p)
+        qx, qy = self.pixel(q)
+        dx, dy = qx - px, qy - py
+        length = math.hypot(dx, dy) or 1.0
+        nx, ny = -dy / length * self.scale / 2, dx / length * self.scale / 2
+        w, v = width, width if width_q is None else width_q
+        self.draw.polygon(
+            [
+                (px + nx * w, py + ny * w),
+                (qx + nx * v, qy + ny * v),
+                (qx - nx * v, qy - ny * v),
+                (px - nx * w, py - ny * w),
+            ],
+            colour,
+        )
+
+    def limb(self, colour: Colour, p: Point, q: Point, width: float, width_q: float | None = None) -> None:
+        """A bar with round ends."""
+        v = width if width_q is None else width_q
+        self.bar(colour, p, q, width, v)
+        self.disc(colour, p, width / 2)
+        self.disc(colour, q, v / 2)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A person: proportions (1 is average) and colours."""
+
+    legs: float
+    torso: float
+    arms: float
+    head: float
+    girth: float
+    skin: Colour
+    hair: Colour
+    hair_style: int  # 0 short, 1 long, 2 bun, 3 cap
+    shirt: Colour
+    sleeves: bool  # long
+    trousers: Colour
+    shoes: Colour
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joint positions in scene units; index 0 of a pair is the limb near the viewer."""
+
+    face: int  # 1 looks to the right, -1 to the left
+    hip: Point
+    shoulder: Point
+    head: Point
+    tilt: float  # of the head, degrees, positive towards the face
+    elbows: tuple[Point, Point]
+    hands: tuple[Point, Point]
+    knees: tuple[Point, Point]
+    feet: tuple[Point, Point]
+    lean: float  # of the torso, degrees, positive towards the face
+
+
+def _bend(start: Point, goal: Point, first: float, second: float, side: int) -> tuple[Point, Point]:
+    """Middle joint and end of a two-segment limb reaching for `goal`; `side` is the way the joint points."""
+    dx, dy = goal[0] - start[0], goal[1] - start[1]
+    distance = math.hypot(dx, dy) or 1e-6
+    ux, uy = dx / distance, dy / distance
+    reach = min(max(distance, abs(first - second) + 0.03), (first + second) * 0.999)
+    along = (first * first - second * second + reach * reach) / (2 * reach)
+    off = math.sqrt(max(first * first - along * along, 0.0)) * side
+    middle = (start[0] + ux * along - uy * off, start[1] + uy * along + ux * off)
+    return middle, (start[0] + ux * reach, start[1] + uy * reach)
+
+
+def skeleton(pose: tuple[float, ...], look: Look, face: int) -> Skeleton:
+    """Solve the joints of a body for a pose: hip (x, y), lean, nod, near and far hand, near and far foot.
+
+    The pose names goals in scene units for the average body; another body reaches for the same goals with
+    its own limbs, so hands stay on the objects whatever the proportions.
+    """
+    hx, hy, lean, nod, nx, ny, fx, fy, px, py, qx, qy = pose[:12]
+    hip = (hx, hy * look.legs)
+    torso = TORSO * look.torso
+    angle = math.radians(lean)
+    shoulder = (hip[0] + face * torso * math.sin(angle), hip[1] + torso * math.cos(angle))
+    tilt = 0.7 * lean + nod
+    angle = math.radians(tilt)
+    neck = 0.022 + HEAD * look.head
+    head = (shoulder[0] + face * neck * math.sin(angle), shoulder[1] + neck * math.cos(angle))
+    upper, fore = UPPER_ARM * look.arms, FOREARM * look.arms
+    thigh, shin = THIGH * look.legs, SHIN * look.legs
+    near = _bend(shoulder, (nx, ny), upper, fore, -face)
+    far = _bend(shoulder, (fx, fy), upper, fore, -face)
+    leg = _bend(hip, (px, py + ANKLE), thigh, shin, face)
+    other = _bend(hip, (qx, qy + ANKLE), thigh, shin, face)
+    return Skeleton(
+        face,
+        hip,
+        shoulder,
+        head,
+        tilt,
+        (near[0], far[0]),
+        (near[1], far[1]),
+        (leg[0], other[0]),
+        (leg[1], other[1]),
+        lean,
+    )
+
+
+def draw_shadow(pen: Pen, body: Skeleton, ground: Colour) -> None:
+    """The soft patch on the ground below the body."""
+    xs = (body.hip[0], body.feet[0][0], body.feet[1][0], body.head[0])
+    left, right = min(xs) - 0.05, max(xs) + 0.07
+    pen.oval(shade(ground, 0.86), ((left + right) / 2, -0.004), (right - left) / 2, 0.024)
+
+
+def _leg(pen: Pen, body: Skeleton, look: Look, i: int, tone: float) -> None:
+    hip, knee, foot = body.hip, body.knees[i], body.feet[i]
+    cloth, width = shade(look.trousers, tone), 0.062 * look.girth
+    dx, dy = foot[0] - knee[0], foot[1] - knee[1]
+    length = math.hypot(dx, dy) or 1e-6
+    # A foot that carries weight is flat on the ground, a hanging or lying one is square to the shin.
+    flat = dy < -0.6 * length
+    toe = (1.0, 0.0) if flat else (-dy / length * body.face, dx / length * body.face)
+    tx, ty = (body.face * 0.048, -0.004) if flat else (body.face * 0.045 * toe[0], body.face * 0.045 * toe[1])
+    pen.limb(shade(look.shoes, tone), (foot[0], foot[1]), (foot[0] + tx, foot[1] + ty), 0.044, 0.034)
+    pen.limb(cloth, hip, knee, width * 1.1, width)
+    pen.limb(cloth, knee, foot, width, width * 0.78)
+
+
+def _arm(pen: Pen, body: Skeleton, look: Look, i: int, tone: float) -> None:
+    shoulder, elbow, hand = body.shoulder, body.elbows[i], body.hands[i]
+    cloth, skin, width = shade(look.shirt, tone), shade(look.skin, 0.5 + tone / 2), 0.046 * look.girth
+    pen.limb(cloth if look.sleeves else skin, elbow, hand, width * 0.95, width * 0.8)
+    pen.limb(cloth, shoulder, elbow, width * 1.12, width)
+    pen.disc(skin, hand, 0.026)
+
+
+_TAU = [math.radians(a) for a in range(0, 360, 20)]
+
+
+def _arc(start: float, stop: float, radius: float) -> list[Point]:
+    steps = [start + (stop - start) * i / 8 for i in range(9)]
+    return [(radius * math.cos(math.radians(s)), radius * math.sin(math.radians(s))) for s in steps]
+
+
+# In units of the head's radius, in the frame of a head that looks to the right.
+_HAIR = (
+    [*_arc(28, 205, 1.1), (-0.45, 0.0), (-0.25, 0.45)],
+    [*_arc(30, 190, 1.12), (-1.3, -1.25), (-0.5, -1.35), (-0.42, 0.0), (-0.2, 0.45)],
+    [*_arc(30, 200, 1.08), (-0.5, 0.0), (-0.2, 0.5)],
+    [(1.55, 0.32), (1.5, 0.5), (0.95, 0.6), *_arc(40, 180, 1.12), (-1.1, 0.3)],
+)
+
+
+def _head(pen: Pen, body: Skeleton, look: Look) -> None:
+    r = HEAD * look.head
+    pen.bar(shade(look.skin, 0.88), body.shoulder, body.head, 0.045)
+    own = pen.at(*body.head, -body.tilt, body.face)
+    if look.hair_style == 2:
+        own.disc(look.hair, (-0.95 * r, 0.75 * r), 0.5 * r)
+    own.disc(look.skin, (0.97 * r, -0.12 * r), 0.2 * r)
+    own.disc(look.skin, (0.0, 0.0), r)
+    own.shape(look.hair, *((x * r, y * r) for x, y in _HAIR[look.hair_style]))
+    own.disc(INK, (0.5 * r, 0.02 * r), 0.14 * r)
+
+
+def draw_person(pen: Pen, body: Skeleton, look: Look, between=None) -> None:
+    """Draw the body from far to near; `between` (no arguments) draws what the near arm holds in front of it."""
+    _arm(pen, body, look, 1, 0.72)
+    _leg(pen, body, look, 1, 0.74)
+    _leg(pen, body, look, 0, 1.0)
+    width = 0.1 * look.girth
+    sx, sy = body.shoulder
+    hx, hy = body.hip
+    # The chest ends a little below the shoulder joint, so that neck and shoulder stay visible.
+    pen.limb(
+        look.shirt,
+        (hx + (sx - hx) * 0.12, hy + (sy - hy) * 0.12),
+        (hx + (sx - hx) * 0.86, hy + (sy - hy) * 0.86),
+        width * 0.9,
+        width,
+    )
+    _head(pen, body, look)
+    if between is not None:
+        between()
+    _arm(pen, body, look, 0, 0.9)
