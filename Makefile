@@ -39,7 +39,7 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 # The stamp goes first and comes back last, so an interrupted installation is taken up again.
 $(READY): pyproject.toml constraints.txt
 	@rm -f $@
-	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(None if sys.version_info >= (3, 11) else f"mgdmkit needs Python 3.11 or newer, and $(PYTHON) is {v}: name another one, as in make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(None if sys.version_info >= (3, 11, 5) else f"mgdmkit needs Python 3.11.5 or newer, and $(PYTHON) is {v}: name another one, as in make PYTHON=python3.12")'
 	@echo "Making .venv ready: seconds when it is there; anew up to 3 GB to download, 6 GB on disk, 2 to 10 minutes."
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(INSTALL)

@@ -106,7 +106,7 @@ def test_an_old_python_is_refused_with_advice(tmp_path):
     old.chmod(0o755)
     command = ["make", "check", f"PYTHON={old}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20)
-    assert done.returncode != 0 and "needs Python 3.11 or newer" in done.stderr and "3.9.0" in done.stderr
+    assert done.returncode != 0 and "needs Python 3.11.5 or newer" in done.stderr and "3.9.0" in done.stderr
     assert not (tmp_path / ".venv").exists()
 
 
