@@ -142,7 +142,6 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
     page = out / "index.html"
     if failures:
         raise NotebookError("\n\n".join(failures.values()) + f"\n\nResults of the others: {page}")
-    print(f"Results: {page}")
     return page
 
 

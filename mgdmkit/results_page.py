@@ -119,8 +119,10 @@ def _is_number(text: str) -> bool:
 
 
 def _shorten(text: str) -> str:
-    """`0.91666666` as `0.917`; whole numbers and words as they are."""
-    return f"{float(text):.3f}" if "." in text and _is_number(text) and len(text) > 5 else text
+    """`0.91666666` as `0.917`, `1.0` as `1.000`; whole numbers, tiny ones and words as they are."""
+    if "." not in text or not _is_number(text) or 0 < abs(float(text)) < 0.001:
+        return text
+    return f"{float(text):.3f}"
 
 
 def _figure(path: Path) -> str:

@@ -122,9 +122,8 @@ def test_run_all_keeps_the_order_goes_on_after_a_failure_and_writes_the_page(tmp
     assert states == [("01_a", "ok"), ("02_b", "failed"), ("03_c", "ok")]
     assert "this one fails" in (out / "notebooks" / "02_b.html").read_text()
 
-    # One notebook again: the page still knows the others, and the last line says where it is.
+    # One notebook again: the page still knows the others.
     assert run_all(folder, out, "smoke", only=["03"]) == out / "index.html"
-    assert capsys.readouterr().out.splitlines()[-1] == f"Results: {out / 'index.html'}"
     states = re.findall(r'<td class="(\w\w+)">', (out / "index.html").read_text())
     assert states == ["ok", "failed", "ok"]
 
@@ -148,12 +147,13 @@ def test_choosing_notebooks(tmp_path):
 
 
 def test_the_page_shows_scores_and_figures_and_holds_everything(tmp_path):
-    scores = "run,k,top1,note\nk = 3 <top>,3,0.91666666,\nzero-shot,0,0.5,none\n"
+    scores = "run,k,top1,lr,note\nk = 3 <top>,3,0.91666666,0.0005,\nzero-shot,0,1.0,,none\n"
     write_text_atomic(tmp_path / "scores.csv", scores)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "learning_curves.png").write_bytes(PIXEL)
     page = write_index(tmp_path, [tmp_path / "01_a.ipynb"], "demo").read_text()
-    assert "<tr><td>k = 3 &lt;top&gt;</td><td class=n>3</td><td class=n>0.917</td><td></td></tr>" in page
+    assert "<tr><td>k = 3 &lt;top&gt;</td><td class=n>3</td><td class=n>0.917</td>" in page
+    assert "<td class=n>0.0005</td><td></td></tr>" in page and "<td class=n>1.000</td>" in page
     assert "<figcaption>Learning curves</figcaption>" in page
     assert base64.b64encode(PIXEL).decode() in page
     assert 'class="not-run">not run</td>' in page
