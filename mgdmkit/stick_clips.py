@@ -16,7 +16,9 @@ from mgdmkit.stick_drawing import HEAD, INK, Colour, Look, Pen, Skeleton, draw_p
 from mgdmkit.stick_scenes import BACKDROPS, BOTTOM, LEFT, PROPS, RIGHT, TINTS, TOP
 
 SPLITS = ("train", "val", "test")
-SUPERSAMPLE = 2  # drawn at twice the size, then averaged: Pillow's shapes have no antialiasing of their own
+# Drawn larger, then averaged: Pillow's shapes have no antialiasing of their own. Videos are looked at, stills
+# are drawn by the hundred thousand.
+VIDEO_SAMPLES, STILL_SAMPLES = 3, 2
 GROUND = 0.875  # where the ground line lies in the frame, as a fraction of its height from the top
 CLIPS, STILLS = 1, 2  # keep the random streams of the two apart
 
@@ -195,10 +197,10 @@ def moment(clip: Clip, frame: int) -> Moment:
     """Pose and prop of a frame, before anything is drawn."""
     played = PLAYED[clip.label]
     phase = played.progress(clip.phase(frame), clip.offset)
-    channels = played.programme.at(phase)
+    channels = played.action.at(phase)
     body = skeleton(channels, clip.look, played.action.face)
     at, turn = (channels[12], channels[13]), channels[14]
-    for start, stop, carrier in played.action.grip:
+    for start, stop, carrier in played.action.grips:
         if start <= phase <= stop:
             if carrier == "head":
                 tilt = np.deg2rad(body.tilt)
@@ -212,10 +214,10 @@ def moment(clip: Clip, frame: int) -> Moment:
 
 
 class Camera:
-    """Draws the frames of one clip at one size."""
+    """Draws the frames of one clip at one size, from `samples` x `samples` points a pixel."""
 
-    def __init__(self, clip: Clip, size: int):
-        self.clip, self.width = clip, size * SUPERSAMPLE
+    def __init__(self, clip: Clip, size: int, samples: int = VIDEO_SAMPLES):
+        self.clip, self.samples, self.width = clip, samples, size * samples
         self.action = PLAYED[clip.label].action
         self.scale = self.width * clip.zoom
         self.backdrop, self.ground = _backdrop(self.action.scene, clip.variant, self.scale)
@@ -248,17 +250,17 @@ class Camera:
             self._furniture(pen)
 
         def prop() -> None:
-            moved = bool(action.grip) or action.cycles > 0
+            moved = bool(action.grips) or action.cycles > 0
             own = pen.at(*seen.at, seen.turn, action.face if moved else 1)
             PROPS[action.prop].draw(own, seen.channels[15], clip.tint)
 
-        if action.layer == "back":
+        if action.behind:
             prop()
         draw_shadow(pen, seen.body, self.ground)
         if action.prop == "kite":
             pen.bar(INK, seen.body.hands[0], seen.at, 0.006)
-        draw_person(pen, seen.body, clip.look, prop if action.layer == "held" else None)
-        pixels = np.asarray(image.reduce(SUPERSAMPLE))
+        draw_person(pen, seen.body, clip.look, None if action.behind else prop)
+        pixels = np.asarray(image.reduce(self.samples))
         return np.ascontiguousarray(pixels[:, ::-1]) if clip.mirror else pixels.copy()
 
 

@@ -75,16 +75,16 @@ class Pen:
         else:
             self.shape(colour, (x0, y0), (x1, y0), (x1, y1), (x0, y1))
 
-    def disc(self, colour: Colour, p: Point, radius: float) -> None:
-        x, y = self.pixel(p)
-        r = radius * self.scale
-        self.draw.ellipse((round(x - r), round(y - r), round(x + r) - 1, round(y + r) - 1), colour)
-
     def oval(self, colour: Colour, p: Point, rx: float, ry: float) -> None:
         """An ellipse along the frame's axes; it does not turn with the pen."""
         x, y = self.pixel(p)
         rx, ry = rx * self.scale, ry * self.scale
-        self.draw.ellipse((round(x - rx), round(y - ry), round(x + rx) - 1, round(y + ry) - 1), colour)
+        left, top = round(x - rx), round(y - ry)
+        # A dot too small for the size asked for is still one sample point.
+        self.draw.ellipse((left, top, max(left, round(x + rx) - 1), max(top, round(y + ry) - 1)), colour)
+
+    def disc(self, colour: Colour, p: Point, radius: float) -> None:
+        self.oval(colour, p, radius, radius)
 
     def bar(self, colour: Colour, p: Point, q: Point, width: float, width_q: float | None = None) -> None:
         """A straight bar from p to q with flat ends, `width` wide (`width_q` at q)."""
@@ -249,6 +249,7 @@ def _head(pen: Pen, body: Skeleton, look: Look) -> None:
     own.disc(look.skin, (0.0, 0.0), r)
     own.shape(look.hair, *((x * r, y * r) for x, y in _HAIR[look.hair_style]))
     own.disc(INK, (0.5 * r, 0.02 * r), 0.14 * r)
+    own.bar(shade(look.skin, 0.6), (0.5 * r, -0.5 * r), (0.8 * r, -0.46 * r), 0.1 * r)
 
 
 def draw_person(pen: Pen, body: Skeleton, look: Look, between=None) -> None:
@@ -270,4 +271,4 @@ def draw_person(pen: Pen, body: Skeleton, look: Look, between=None) -> None:
     _head(pen, body, look)
     if between is not None:
         between()
-    _arm(pen, body, look, 0, 0.9)
+    _arm(pen, body, look, 0, 0.87)

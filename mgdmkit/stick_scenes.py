@@ -67,8 +67,8 @@ def kitchen(pen: Pen, v: list[float]) -> Colour:
 
 def gym(pen: Pen, v: list[float]) -> Colour:
     """Mirrors, wall bars, a dumbbell rack on a rubber floor."""
-    wall = ((122, 138, 166), (110, 128, 150), (132, 134, 162))[int(v[0] * 3)]
-    floor = ((78, 84, 98), (70, 82, 92), (84, 80, 94))[int(v[1] * 3)]
+    wall = ((148, 166, 196), (136, 162, 182), (160, 160, 190))[int(v[0] * 3)]
+    floor = ((92, 98, 114), (82, 98, 108), (100, 94, 110))[int(v[1] * 3)]
     _room(pen, wall, floor)
     pen.box(((236, 176, 60), (222, 104, 78), (96, 190, 160))[int(v[2] * 3)], LEFT, 0.74, RIGHT, 0.775)
     for i in range(3):
@@ -420,11 +420,11 @@ def _chair(pen: Pen, s: float, tint: Colour) -> None:
 
 def _laptop(pen: Pen, s: float, tint: Colour) -> None:
     angle = math.radians(12 + 105 * s)
-    x, y = 0.07 - 0.14 * math.cos(angle), 0.012 + 0.14 * math.sin(angle)
+    x, y = 0.07 - 0.155 * math.cos(angle), 0.012 + 0.155 * math.sin(angle)
     if s > 0.1:
-        pen.bar((186, 232, 250), (0.064, 0.014), (x - 0.008, y), 0.022)
-    pen.bar(DARK, (0.07, 0.012), (x, y), 0.014)
-    pen.box(STEEL, -0.08, 0.0, 0.075, 0.014)
+        pen.bar((186, 240, 255), (0.054, 0.016), (x - 0.016, y - 0.004), 0.026, 0.03)
+    pen.bar(DARK, (0.07, 0.012), (x, y), 0.022)
+    pen.box(STEEL, -0.09, 0.0, 0.08, 0.018)
 
 
 def _cabinet(pen: Pen, s: float, tint: Colour) -> None:
@@ -470,9 +470,9 @@ def _marker(pen: Pen, s: float, tint: Colour) -> None:
 
 
 def _cup(pen: Pen, s: float, tint: Colour) -> None:
-    pen.disc(shade(tint, 0.8), (-0.03, 0.0), 0.024)
-    pen.shape(tint, (-0.034, 0.04), (0.034, 0.04), (0.026, -0.04), (-0.026, -0.04))
-    pen.bar(WHITE, (-0.034, 0.036), (0.034, 0.036), 0.014)
+    pen.disc(shade(tint, 0.8), (0.04, 0.0), 0.03)
+    pen.shape(tint, (-0.042, 0.045), (0.042, 0.045), (0.032, -0.045), (-0.032, -0.045))
+    pen.bar(WHITE, (-0.042, 0.042), (0.042, 0.042), 0.018)
 
 
 def _parasol(pen: Pen, s: float, tint: Colour) -> None:
@@ -482,7 +482,7 @@ def _parasol(pen: Pen, s: float, tint: Colour) -> None:
     edge = [(-half + 2 * half * i / 6, top - drop - (0.012 if i % 2 else 0.0)) for i in range(7)]
     for i in range(6):
         pen.shape(tint if i % 2 else WHITE, (0.0, top), edge[i], edge[i + 1])
-    pen.disc(INK, (0.0, 0.3 + 0.26 * s), 0.016)
+    pen.disc(INK, (0.0, 0.37 + 0.19 * s), 0.016)
 
 
 def _surfboard(pen: Pen, s: float, tint: Colour) -> None:
@@ -574,7 +574,7 @@ PROPS: dict[str, Prop] = {
     "lantern": Prop("garden", _lantern, 0.26, 0.72, 0.5),
     "soil": Prop("garden", _soil, 0.66, 0.0, 0.6),
     "flower": Prop("garden", _flower, 0.66, 0.04, 0.4),
-    "leaves": Prop("garden", _leaves, 0.66, 0.0, 0.3),
+    "leaves": Prop("garden", _leaves, 0.66, 0.0, 0.1),
     "can": Prop("garden", _can, 0.88, -0.05, 0.5),
     "rake": Prop("garden", _rake, 0.8, 0.2, 0.0),
     "shovel": Prop("garden", _shovel, 0.8, 0.2, 0.0),

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from mgdmkit.config import Config, write_text_atomic
 from mgdmkit.stick_catalogue import LABELS, PLAYED, REVERSED, SCENES, scene_of
-from mgdmkit.stick_clips import SPLITS, STILLS, Camera, Moment, clip_of, film, moment, sample_clip
+from mgdmkit.stick_clips import SPLITS, STILL_SAMPLES, STILLS, Camera, Moment, clip_of, film, moment, sample_clip
 
 __all__ = [
     "LABELS",
@@ -76,7 +76,7 @@ def render_still(split: str, seed: int, index: int, size: int = 64) -> tuple[np.
     # Stillness before and after the motion is cut short: it looks the same in every frame.
     frame = int(rng.integers(clip.before - 2, clip.before + clip.motion + 2))
     seen = moment(clip, frame)
-    return Camera(clip, size).shoot(frame, seen), caption(clip.label, seen, rng)
+    return Camera(clip, size, STILL_SAMPLES).shoot(frame, seen), caption(clip.label, seen, rng)
 
 
 # ---- captions -------------------------------------------------------------------------------------------------
@@ -134,20 +134,12 @@ def _arms(seen: Moment, rng: np.random.Generator) -> str:
     return f"{who} {words[int(rng.integers(len(words)))]}"
 
 
-def _state(label: str, seen: Moment) -> str:
-    """The state of the action's object in words."""
-    played = PLAYED[label]
-    value = played.programme.meter(played.action.meter, seen.channels)
-    says = played.action.says
-    return says[min(int(value * len(says)), len(says) - 1)]
-
-
 def caption(label: str, seen: Moment, rng: np.random.Generator, longest: int = 14) -> str:
     """A sentence of at most `longest` words about one moment: place, pose, object, and at times the action."""
     scene = scene_of(label)
     postures, places = _posture(seen), PLACES[scene]
     place = places[int(rng.integers(len(places)))]
-    state, arms = _state(label, seen), _arms(seen, rng)
+    state, arms = PLAYED[label].action.state(seen.channels), _arms(seen, rng)
     posture = postures[int(rng.integers(len(postures)))]
     who = PEOPLE[int(rng.integers(len(PEOPLE)))]
     named = rng.random() < 0.4
