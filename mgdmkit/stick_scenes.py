@@ -258,8 +258,9 @@ def _spoon(pen: Pen, s: float, tint: Colour) -> None:
 
 
 def _knife(pen: Pen, s: float, tint: Colour) -> None:
-    pen.bar(INK, (-0.03, 0.0), (0.02, 0.0), 0.022)
-    pen.shape((226, 232, 238), (0.02, 0.014), (0.12, 0.014), (0.11, -0.018), (0.02, -0.018))
+    pen.bar(INK, (-0.035, 0.0), (0.03, 0.0), 0.026)
+    pen.shape((176, 190, 206), (0.03, 0.022), (0.16, 0.022), (0.145, -0.026), (0.03, -0.026))
+    pen.shape((232, 238, 244), (0.03, 0.0), (0.155, 0.0), (0.145, -0.026), (0.03, -0.026))
 
 
 def _board(pen: Pen, s: float, tint: Colour) -> None:

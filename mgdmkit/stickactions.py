@@ -25,6 +25,7 @@ from mgdmkit.stick_catalogue import LABELS, PLAYED, REVERSED, SCENES, scene_of
 from mgdmkit.stick_clips import SPLITS, STILL_SAMPLES, STILLS, Camera, Moment, clip_of, film, moment, sample_clip
 
 __all__ = [
+    "DATASET_VERSION",
     "LABELS",
     "REVERSED",
     "SCENES",
@@ -36,7 +37,7 @@ __all__ = [
     "scene_of",
 ]
 
-VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
+DATASET_VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
 COLUMNS = ("id", "path", "label", "split", "scene")
 
 
@@ -198,7 +199,7 @@ def _make(job: tuple[Path, StickActionsConfig, dict[str, str]]) -> None:
 def _claim(root: Path, config: StickActionsConfig) -> None:
     """Write the configuration beside the videos, or check that it is the one they were made with."""
     path = root / "stickactions.json"
-    wanted = {"dataset": "StickActions", "version": VERSION, "config": config.to_dict()}
+    wanted = {"dataset": "StickActions", "version": DATASET_VERSION, "config": config.to_dict()}
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
         old, new = ({"version": d["version"], **d["config"]} for d in (found, wanted))
