@@ -116,10 +116,6 @@ def pretrain(
     """
     model = json.loads(SMALL_CLIP.read_text(encoding="utf-8"))
     recipe = {"config": config.to_dict(), "stills": stills.fingerprint, "model": model}
-        "config": config.to_dict(),
-        "stills": stills.fingerprint,
-        "model": json.loads(SMALL_CLIP.read_text()),
-    }
     claim(out / "clip_training.json", recipe)
     if (out / "open_clip_model.safetensors").is_file():
         return load_clip(str(out))

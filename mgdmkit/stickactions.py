@@ -21,8 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from mgdmkit.config import Config, write_text_atomic
-from mgdmkit.stick_catalogue import LABELS, PLAYED, REVERSED, SCENES, scene_of
-from mgdmkit.stick_clips import SPLITS, STILL_SAMPLES, STILLS, Camera, Moment, clip_of, film, moment, sample_clip
+from mgdmkit.stick_captions import caption
+from mgdmkit.stick_catalogue import LABELS, REVERSED, SCENES, scene_of
+from mgdmkit.stick_clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
 
 __all__ = [
     "DATASET_VERSION",
@@ -77,86 +78,7 @@ def render_still(split: str, seed: int, index: int, size: int = 64) -> tuple[np.
     # Stillness before and after the motion is cut short: it looks the same in every frame.
     frame = int(rng.integers(clip.before - 2, clip.before + clip.motion + 2))
     seen = moment(clip, frame)
-    return Camera(clip, size, STILL_SAMPLES).shoot(frame, seen), caption(clip.label, seen, rng)
-
-
-# ---- captions -------------------------------------------------------------------------------------------------
-
-PLACES = {
-    "beach": ("on a beach", "on the beach", "at the beach"),
-    "garden": ("in a garden", "in the garden", "garden"),
-    "gym": ("in a gym", "in the gym", "gym"),
-    "kitchen": ("in a kitchen", "in the kitchen", "kitchen"),
-    "office": ("in an office", "in the office", "office"),
-    "workshop": ("in a workshop", "in the workshop", "workshop"),
-}
-PEOPLE = ("a person", "someone", "a figure", "")
-
-
-def _posture(seen: Moment) -> tuple[str, ...]:
-    """Words for what the body does, from its joints."""
-    hip, lean = seen.channels[1], seen.channels[2]
-    if lean < -45:
-        return ("lying down", "lying back", "stretched out")
-    if hip < 0.1:
-        return ("sitting on the ground", "seated low")
-    if hip < 0.23:
-        return ("crouching low", "squatting") if lean > 25 else ("sitting", "seated")
-    if lean > 38:
-        return ("bending over", "bent far forward")
-    if hip < 0.31:
-        return ("knees bent", "half crouching")
-    if lean > 13:
-        return ("leaning forward", "leaning in")
-    if hip > 0.39:
-        return ("standing raised up", "up above the ground")
-    return ("standing upright", "standing", "upright")
-
-
-HEIGHTS = (
-    (0.13, ("near the ground", "down low")),
-    (0.26, ("at knee height", "below the hips")),
-    (0.4, ("at waist height", "at the hips")),
-    (0.56, ("at chest height", "before the chest")),
-    (0.68, ("at head height", "at the face")),
-    (9.0, ("overhead", "raised high")),
-)
-
-
-def _arms(seen: Moment, rng: np.random.Generator) -> str:
-    """Where the hands are, in words: both when they are together, else the one that reaches further."""
-    (ax, ay), (bx, by) = seen.body.hands
-    sx, sy = seen.body.shoulder
-    who, y = ("both hands", (ay + by) / 2)
-    if abs(ay - by) > 0.09 or abs(ax - bx) > 0.09:
-        far = max(((ax, ay), (bx, by)), key=lambda hand: abs(hand[0] - sx) + abs(hand[1] - sy + 0.24))
-        who, y = "one hand", far[1]
-    words = next(words for top, words in HEIGHTS if y < top)
-    return f"{who} {words[int(rng.integers(len(words)))]}"
-
-
-def caption(label: str, seen: Moment, rng: np.random.Generator, longest: int = 14) -> str:
-    """A sentence of at most `longest` words about one moment: place, pose, object, and at times the action."""
-    scene = scene_of(label)
-    postures, places = _posture(seen), PLACES[scene]
-    place = places[int(rng.integers(len(places)))]
-    state, arms = PLAYED[label].action.state(seen.channels), _arms(seen, rng)
-    posture = postures[int(rng.integers(len(postures)))]
-    who = PEOPLE[int(rng.integers(len(PEOPLE)))]
-    named = rng.random() < 0.4
-    subject = f"{who} {label if named else posture}".strip()
-    # What matters least comes last here and is left out first.
-    parts = [subject, place, state, *((arms, posture) if named else (arms,))]
-    while len(" ".join(parts).split()) > longest:
-        if len(parts) > 3:
-            parts.pop()
-        else:
-            parts[0] = label if named else posture
-            parts[1] = scene
-            break
-    rest = parts[2:]
-    rng.shuffle(rest)
-    return ", ".join([f"{parts[0]} {parts[1]}" if parts[1] not in SCENES else f"{parts[1]}, {parts[0]}", *rest])
+    return Camera(clip, size, STILL_SAMPLES).shoot(frame, seen), caption(clip, seen, rng)
 
 
 # ---- video files ----------------------------------------------------------------------------------------------
