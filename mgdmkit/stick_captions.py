@@ -61,9 +61,9 @@ def _postures(seen: Moment) -> tuple[str, ...]:
     if lean > 38:
         return ("bending over", "bent far forward")
     if hip < 0.31:
-        return ("knees bent", "half crouching")
+        return ("with bent knees", "half crouching")
     if lean > 13:
-        return ("leaning forward", "leaning in")
+        return ("leaning forward", "leaning over")
     if hip > 0.39:
         return ("standing raised up", "up above the ground")
     return ("standing upright", "standing", "upright")
@@ -100,10 +100,10 @@ def caption(clip: Clip, seen: Moment, rng: np.random.Generator) -> str:
         rng.shuffle(pose)
         # Without the place in half of them: a bare label, too, must tell where it belongs.
         place, details = _pick(rng, (place, "")), [pose[0], _pick(rng, (scenery, pose[1]))]
-    elif kind < 0.65:
+    elif kind < 0.6:
         what, details = posture, [state, arms]
     else:
-        what, details = posture, [scenery, arms]
+        what, details = posture, [scenery, *_pick(rng, ([arms], []))]
     parts = [" ".join(filter(None, (_pick(rng, PEOPLE), what, place))), *details]
     while sum(len(part.split()) for part in parts) > LONGEST:
         parts.pop()

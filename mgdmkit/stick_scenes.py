@@ -123,12 +123,14 @@ def garden(pen: Pen, v: list[float]) -> Colour:
     pen.oval(shade(grass, 0.82), (0.9 - 0.3 * v[4], 0.1), 0.45, 0.2)
     pen.box(grass, LEFT, BOTTOM, RIGHT, HORIZON + 0.02)
     pen.box(shade(grass, 1.12), LEFT, 0.03, RIGHT, 0.05)
-    for i in range(-1, 8):
+    # The pickets leave out the gate.
+    for i in (*range(-1, 8), *range(12, 19)):
         x = 0.36 + 0.052 * i
         pen.shape(WHITE, (x, 0.08), (x + 0.034, 0.08), (x + 0.034, 0.3), (x + 0.017, 0.33), (x, 0.3))
     pen.box(shade(WHITE, 0.9), 0.3, 0.15, 0.76, 0.175)
+    pen.box(shade(WHITE, 0.9), 0.98, 0.15, RIGHT, 0.175)
     pen.box(shade(WHITE, 0.9), 0.3, 0.25, 0.76, 0.275)
-    pen.box(WHITE, 0.98, 0.08, RIGHT, 0.3)
+    pen.box(shade(WHITE, 0.9), 0.98, 0.25, RIGHT, 0.275)
     pen.box(shade(BROWN, 0.9), 0.02, 0.06, 0.1, 0.66)
     pen.bar(shade(BROWN, 0.9), (0.06, 0.66), (0.29, 0.735), 0.03, 0.018)
     for x, y, r in ((-0.06, 0.72, 0.16), (0.1, 0.84, 0.15), (0.22, 0.84, 0.08)):
@@ -370,11 +372,11 @@ def _bench(pen: Pen, s: float, tint: Colour) -> None:
 
 
 def _lantern(pen: Pen, s: float, tint: Colour) -> None:
-    pen.bar(INK, (0.0, 0.0), (0.0, -0.03), 0.008)
-    pen.shape(INK, (-0.034, -0.05), (0.034, -0.05), (0.0, -0.018))
-    pen.box(tint, -0.036, -0.13, 0.036, -0.05)
-    pen.box((255, 236, 150), -0.02, -0.122, 0.02, -0.06)
-    pen.box(INK, -0.04, -0.14, 0.04, -0.128)
+    pen.bar(INK, (0.0, 0.0), (0.0, -0.03), 0.01)
+    pen.shape(INK, (-0.046, -0.055), (0.046, -0.055), (0.0, -0.015))
+    pen.box(tint, -0.048, -0.165, 0.048, -0.055)
+    pen.box((255, 236, 150), -0.03, -0.155, 0.03, -0.065)
+    pen.box(INK, -0.052, -0.178, 0.052, -0.163)
 
 
 def _flower(pen: Pen, s: float, tint: Colour) -> None:
@@ -501,9 +503,10 @@ def _towel(pen: Pen, s: float, tint: Colour) -> None:
 
 
 def _hat(pen: Pen, s: float, tint: Colour) -> None:
-    pen.limb((236, 206, 132), (-0.105, 0.0), (0.105, 0.0), 0.026)
-    pen.shape((236, 206, 132), (-0.062, 0.0), (0.062, 0.0), (0.05, 0.06), (0.02, 0.075), (-0.02, 0.075), (-0.05, 0.06))
-    pen.box(tint, -0.06, 0.008, 0.06, 0.026) if pen.b == 0 else pen.bar(tint, (-0.06, 0.017), (0.06, 0.017), 0.018)
+    straw = (250, 232, 170)
+    pen.limb(shade(straw, 0.86), (-0.125, 0.0), (0.125, 0.0), 0.032)
+    pen.shape(straw, (-0.07, 0.0), (0.07, 0.0), (0.058, 0.07), (0.025, 0.09), (-0.025, 0.09), (-0.058, 0.07))
+    pen.bar(tint, (-0.068, 0.022), (0.068, 0.022), 0.03)
 
 
 def _ball(pen: Pen, s: float, tint: Colour) -> None:
