@@ -20,9 +20,10 @@ def label_text(name: str) -> str:
 
 
 def normalise(label: str) -> str:
-    """The form in which two labels are compared: letters and digits only, so "pull ups" equals "PullUps"."""
+    """The form in which two labels are compared: without case, spaces and punctuation ("pull ups" as "PullUps")."""
     plain = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(character for character in plain if character.isalnum())
+    # Letters, digits, and marks, which are the vowels of some scripts.
+    return "".join(character for character in plain if unicodedata.category(character)[0] in "LNM")
 
 
 def prompts(labels: Iterable[str], template: str = PROMPT) -> list[str]:

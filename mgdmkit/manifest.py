@@ -43,9 +43,22 @@ class Manifest:
         return [self.path.parent / path for path in self.table["path"]]
 
     def fingerprint(self) -> str:
-        """sha256 over ids, paths, labels and splits: what decides which features stand in which row."""
-        text = self.table[list(COLUMNS)].to_csv(index=False, lineterminator="\n")
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """16 hex digits of a sha256 over ids, paths, labels, splits and file sizes, in order.
+
+        That is what decides which features stand in which row; the sizes give away a clip that was cut or encoded
+        anew under its old name, without reading it. `FileNotFoundError` if clips are missing.
+        """
+        table = self.table[list(COLUMNS)].assign(bytes=[_size(path) for path in self.video_paths])
+        if len(missing := table[table["bytes"] < 0]):
+            raise FileNotFoundError(
+                f"{self.path} lists {len(missing)} clips that are not there, first "
+                f"{self.path.parent / missing['path'].iloc[0]}; put them there or make the manifest anew"
+            )
+        return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
 
 
 def read_manifest(path: Path | str, split: str | None = None) -> Manifest:
@@ -53,16 +66,25 @@ def read_manifest(path: Path | str, split: str | None = None) -> Manifest:
 
     Raises:
         FileNotFoundError: with the command that makes one.
-        ManifestError: missing columns, empty or duplicate entries, unknown splits, or a split without clips.
+        ManifestError: no CSV, missing columns, empty or duplicate entries, unknown splits, a split without clips.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"no manifest at {path}; make one with `mgdm manifest folder --videos DIR --out {path}`"
         )
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if missing := [column for column in COLUMNS if column not in table]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path} is not a CSV in UTF-8: {error}") from error
+    if missing := [column for column in COLUMNS if column not in header]:
         raise ManifestError(f"{path} lacks the columns {', '.join(missing)}; a manifest has {', '.join(COLUMNS)}")
+    if uneven := [line for line in lines if len(line) != len(header)]:
+        raise ManifestError(f"{path}: {len(header)} columns, but {len(uneven[0])} in the row {','.join(uneven[0])!r}")
+    table = pd.DataFrame(lines, columns=header, dtype=str)
+    for column in ("id", "label", "split"):  # a blank behind a label would make it a class of its own
+        table[column] = table[column].str.strip()
     _check_rows(path, table)
     classes = tuple(sorted(set(table["label"])))
     if split is not None:
@@ -80,22 +102,34 @@ def _check_rows(path: Path, table: pd.DataFrame) -> None:
         empty = (table[column].str.strip() == "").to_numpy().nonzero()[0]
         if len(empty):
             raise ManifestError(f"{path}, line {empty[0] + 2}: the {column} is empty")
-    for column in ("id", "path"):
-        twice = table[column][table[column].duplicated()]
-        if len(twice):
-            raise ManifestError(f"{path}: the {column} {twice.iloc[0]!r} stands in more than one row")
+    files = [str(path.parent / clip) for clip in table["path"]]  # "./a.mp4" and "a.mp4" are one
+    for column, values in (("id", table["id"]), ("path", pd.Series(files))):
+        if (twice := values.duplicated().to_numpy()).any():
+            raise ManifestError(f"{path}: the {column} {table[column][twice].iloc[0]!r} stands in more than one row")
     if unknown := sorted(set(table["split"]) - set(SPLITS)):
         raise ManifestError(f"{path}: split {unknown[0]!r} is none of {', '.join(SPLITS)}")
 
 
-def write_manifest(path: Path, rows: Sequence[dict[str, str]]) -> Path:
-    """Write rows as a manifest, atomically; each has at least id, path, label and split."""
+def write_manifest(path: Path | str, rows: Sequence[dict[str, str]]) -> Path:
+    """Write rows as a manifest, atomically; each has at least id, path, label and split.
+
+    The path of a clip under the manifest's folder is written relative to it, any other as it is.
+    `ManifestError` for rows that `read_manifest` would refuse.
+    """
+    path, folder = Path(path), Path(path).parent.resolve()
+    rows = [{**row, "path": _relative(row["path"], folder)} for row in rows]
+    _check_rows(path, pd.DataFrame(rows, columns=None if rows else COLUMNS))
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text_atomic(path, text.getvalue())
     return path
+
+
+def _relative(clip: str, folder: Path) -> str:
+    path = Path(clip)
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else clip
 
 
 class FolderClips(NamedTuple):
@@ -121,10 +155,15 @@ def manifest_from_folder(
     """Rows for a folder that holds one folder of clips per class; the paths are absolute.
 
     The split comes from the given lists; else from folders train/ val/ test/ above the class folders; else it is
-    drawn per class, seeded, with all clips that share the first group of `group_regex` on one side.
+    drawn, seeded, with the same shares of every class as nearly as can be, and with all clips whose names agree in
+    the first group of `group_regex` on one side, be they of one class or of several.
+
+    A list holds a Class/clip.avi per line; a number behind it, as in UCF101's training lists, is ignored.
 
     Raises:
-        ManifestError: fewer than two classes, no clips, a list that matches nothing or overlaps another.
+        FileNotFoundError: no such folder or list.
+        ManifestError: fewer than two classes, two class folders with one label, a list that matches nothing or
+            overlaps another, fractions that leave nothing to train on, a `group_regex` that misses a clip.
     """
     check_choice("label_style", label_style, ("words", "raw"))
     videos = Path(videos).resolve()
@@ -132,15 +171,19 @@ def manifest_from_folder(
         raise FileNotFoundError(f"no folder of videos at {videos}")
     lists = {"train": train_list, "val": val_list, "test": test_list}
     lists = {split: path for split, path in lists.items() if path is not None}
-    split_folders = [name for name in SPLITS if (videos / name).is_dir()] if not lists else []
-    roots = [videos / name for name in split_folders] or [videos]
-    clips, others = _find_clips(roots)
+    # A folder "train" is a split where it holds folders; where it holds clips it is a class, beside "car" and "bus".
+    split_folders = [videos / name for name in SPLITS if _folders(videos / name)] if not lists else []
+    clips, others = _find_clips(videos, split_folders or [videos])
     if len({clip.parent.name for clip in clips}) < 2:
         raise ManifestError(
             f"{videos} should hold a folder of clips for each of at least two classes, as in "
             f"{videos / 'class name' / 'clip.mp4'}; found {len(clips)} clips ({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
-    notes = [f"{len(others)} files are no videos and were left out, first {others[0]}"] if others else []
+    _check_labels({clip.parent.name for clip in clips}, label_style)
+    notes = []
+    if others:
+        first = others[0].relative_to(videos)
+        notes.append(f"{len(others)} files or folders that are no clips or have none were left out, first {first}")
     if lists:
         splits, list_notes = _splits_from_lists(clips, lists)
         notes += list_notes
@@ -152,14 +195,23 @@ def manifest_from_folder(
     return FolderClips(rows, _summary(rows, notes))
 
 
-def _find_clips(roots: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Clips and other files one level below the class folders; names are taken as they are, never as patterns."""
-    clips, others = [], []
+def _folders(path: Path) -> list[Path]:
+    return sorted(child for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
+
+
+def _find_clips(videos: Path, roots: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The clips in the class folders under `roots`, and all else; names are taken as they are, never as patterns."""
+    clips, others = [], [path for path in videos.iterdir() if roots != [videos] and path not in roots]
     for root in roots:
-        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-            for file in sorted(path for path in folder.iterdir() if path.is_file()):
-                (clips if file.suffix.lower() in VIDEO_SUFFIXES else others).append(file)
-    return clips, others
+        for folder in root.iterdir():
+            # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
+            is_class = folder.is_dir() and not folder.name.startswith(".")
+            files = set(folder.iterdir()) if is_class else set()
+            found = {file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()}
+            found = {file for file in found if not file.name.startswith(".")}
+            clips += found
+            others += files - found if found else [folder]
+    return sorted(clips), sorted(others)
 
 
 def _splits_from_lists(clips: Sequence[Path], lists: dict[str, Path]) -> tuple[dict[Path, str], list[str]]:
@@ -169,7 +221,9 @@ def _splits_from_lists(clips: Sequence[Path], lists: dict[str, Path]) -> tuple[d
     for split, path in lists.items():
         if not path.is_file():
             raise FileNotFoundError(f"no {split} list at {path}")
-        entries = [_entry(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        entries = [
+            _entry(line) for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
+        ]
         found = [by_name[entry] for entry in entries if entry in by_name]
         if not found:
             example = next(iter(by_name))
@@ -196,29 +250,52 @@ def _draw_splits(
 ) -> dict[Path, str]:
     if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
         raise ManifestError(f"val_fraction={val_fraction} and test_fraction={test_fraction} leave nothing to train on")
-    splits: dict[Path, str] = {}
-    by_class: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    groups = defaultdict(list)
     for clip in clips:
-        by_class[clip.parent.name][_group(clip, group_regex)].append(clip)
-    for name, groups in by_class.items():
-        order = sorted(groups)
-        random.Random(f"{seed} {name}").shuffle(order)
-        n_test, n_val = round(test_fraction * len(order)), round(val_fraction * len(order))
-        if len(order) - n_test - n_val < 1:
-            raise ManifestError(f"class {name!r} has {len(order)} clips or groups: too few to split")
-        for i, group in enumerate(order):
-            split = "test" if i < n_test else "val" if i < n_test + n_val else "train"
-            splits |= dict.fromkeys(groups[group], split)
+        groups[_group(clip, group_regex)].append(clip)
+    # What each split still needs of each class. A class of two or more clips is tested, however small the share.
+    size = Counter(clip.parent.name for clip in clips)
+    need: dict[str, Counter] = {"train": Counter(), "val": Counter(), "test": Counter()}
+    for name, n in size.items():
+        left = n
+        for split, fraction in (("test", test_fraction), ("val", val_fraction)):
+            need[split][name] = min(left - 1, max(round(fraction * n), fraction > 0))
+            left -= need[split][name]
+        need["train"][name] = left
+    splits: dict[Path, str] = {}
+    order = sorted(groups)
+    random.Random(seed).shuffle(order)
+    for group in order:
+        classes = Counter(clip.parent.name for clip in groups[group])
+        split = max(need, key=lambda split: sum(n * need[split][name] / size[name] for name, n in classes.items()))
+        need[split].subtract(classes)
+        splits |= dict.fromkeys(groups[group], split)
     return splits
 
 
 def _group(clip: Path, group_regex: str | None) -> str:
     if group_regex is None:
-        return clip.name
+        return clip.as_posix()
     match = re.search(group_regex, clip.name)
     if not match or not match.groups():
         raise ManifestError(f"group_regex {group_regex!r} finds no group in {clip.name!r}; it needs one (...)")
     return match.group(1)
+
+
+def _label(name: str, label_style: str) -> str:
+    return label_text(name) if label_style == "words" else name
+
+
+def _check_labels(names: set[str], label_style: str) -> None:
+    folders: dict[str, str] = {}
+    for name in sorted(names):
+        label = _label(name, label_style)
+        if label in folders:
+            raise ManifestError(
+                f"the folders {folders[label]!r} and {name!r} both give the label {label!r}; join them, rename one, "
+                "or keep the names with label_style='raw'"
+            )
+        folders[label] = name
 
 
 def _rows(videos: Path, clips: Sequence[Path], splits: dict[Path, str], label_style: str) -> list[dict[str, str]]:
@@ -228,7 +305,7 @@ def _rows(videos: Path, clips: Sequence[Path], splits: dict[Path, str], label_st
         name = clip.parent.name
         unique = stems[clip.stem] == 1
         clip_id = clip.stem if unique else clip.relative_to(videos).as_posix()
-        label = label_text(name) if label_style == "words" else name
+        label = _label(name, label_style)
         rows.append({"id": clip_id, "path": clip.as_posix(), "label": label, "split": splits[clip]})
     return rows
 
@@ -236,5 +313,9 @@ def _rows(videos: Path, clips: Sequence[Path], splits: dict[Path, str], label_st
 def _summary(rows: Sequence[dict[str, str]], notes: Sequence[str]) -> str:
     counts = Counter(row["split"] for row in rows)
     parts = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
-    lines = [f"{len(rows)} clips of {len({row['label'] for row in rows})} classes: {parts}", *notes]
+    labels = {row["label"] for row in rows}
+    lines = [f"{len(rows)} clips of {len(labels)} classes: {parts}", *notes]
+    for split in counts:
+        if absent := sorted(labels - {row["label"] for row in rows if row["split"] == split}):
+            lines.append(f"{len(absent)} classes have no {split} clip, first {absent[0]!r}")
     return "\n".join(lines)

@@ -24,7 +24,9 @@ def test_label_text(name, text):
 
 def test_normalised_labels_compare_across_datasets():
     assert normalise("PullUps") == normalise("pull ups") == normalise("pull_ups")
+    assert normalise("Yo-Yo!") == normalise("yo yo") == "yoyo"
     assert normalise("golf") != normalise("golf driving")
+    assert normalise("की") != normalise("का"), "vowel signs are no punctuation"
 
 
 def test_prompts():
