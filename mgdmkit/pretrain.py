@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from mgdmkit.clip import SMALL_CLIP, FrozenClip, load_clip, new_small_clip, save_small_clip
 from mgdmkit.config import Config, write_text_atomic
+from mgdmkit.corpus import PROMPT
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import claim, load_checkpoint, save_checkpoint
@@ -61,7 +62,9 @@ class StickStills(Dataset):
         numbers = range(i * self.batch_size, (i + 1) * self.batch_size)
         stills = [render_still("train", self.seed, number, self.image_size) for number in numbers]
         pictures = torch.stack([torch.from_numpy(picture) for picture, _ in stills])  # (n, S, S, 3)
-        return pictures.permute(0, 3, 1, 2), [caption for _, caption in stills]
+        # Every third caption goes into the prompt sentence, whose words the text encoder must have read before.
+        captions = [PROMPT.format(caption) if j % 3 == 0 else caption for j, (_, caption) in enumerate(stills)]
+        return pictures.permute(0, 3, 1, 2), captions
 
 
 CLASS_CAPTIONS = ("a photo of {}", "a video frame of {}", "this is a video about {}", "people doing {}", "{}")
@@ -84,9 +87,7 @@ class ClipStills(Dataset):
         chosen = torch.randint(len(self.paths), (clips,), generator=generator).tolist()
         pictures, captions = [], []
         for clip in chosen:
-            indices = torch.randint(
-                count_frames(self.paths[clip]), (self.frames_per_clip,), generator=generator
-            )
+            indices = torch.randint(count_frames(self.paths[clip]), (self.frames_per_clip,), generator=generator)
             frames = torch.from_numpy(read_frames(self.paths[clip], indices.tolist(), self.short_side))
             with torch.random.fork_rng(devices=[]):  # the crop knows only the global generator
                 torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
@@ -121,9 +122,7 @@ def pretrain(
         return load_clip(str(out))
     where = choose_device(device)
     model = new_small_clip(config.seed).to(where).train()
-    optimizer = torch.optim.AdamW(
-        _groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), eps=1e-6
-    )
+    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), eps=1e-6)
     progress = load_checkpoint(out / "checkpoint.pt", model, optimizer)
     first, history = progress.get("step", 0), progress.get("history", [])
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
@@ -162,9 +161,7 @@ def contrastive_loss(model: nn.Module, pictures: Tensor, tokens: Tensor) -> Tens
 def normalise(pictures: Tensor) -> Tensor:
     """uint8 (n, 3, S, S) -> float, with the mean and deviation of the small CLIP's preprocessing."""
     preprocess = json.loads(SMALL_CLIP.read_text())["preprocess_cfg"]
-    mean, std = (
-        pictures.new_tensor(preprocess[key], dtype=torch.float32).view(3, 1, 1) for key in ("mean", "std")
-    )
+    mean, std = (pictures.new_tensor(preprocess[key], dtype=torch.float32).view(3, 1, 1) for key in ("mean", "std"))
     return (pictures.float() / 255 - mean) / std
 
 
