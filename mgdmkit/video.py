@@ -4,8 +4,8 @@ Every function decodes with PyAV from the first frame on and counts: right by co
 field, decord's `get_batch`, seeks, and silently returns other frames on AVI files with B-frames (all of HMDB51 that
 was tried) and on MP4 files with an edit list; `decord_frames` is here to show it. Seeking would hardly pay anyway, as
 T frames spread over a clip touch nearly every group of pictures. Milliseconds a clip for 16 frames on one core, this
-module and decord: UCF101 32 and 30; 340 x 256 H.264 of 300 frames 97 and 87, with a keyframe every 12 frames 121 and
-82; 720p H.264 of 150 frames 339 and 331.
+module and decord, the best of several runs: UCF101 22 and 30; 340 x 256 H.264 of 300 frames 95 and 87, with a
+keyframe every 12 frames 120 and 82; 720p H.264 of 150 frames 339 and 331.
 
 No state: each call opens and closes the file with one decoding thread; `DataLoader` workers, forked or not, one clip
 each, are the way to use more cores.
