@@ -268,6 +268,26 @@ def evaluate(features: Path, run: Path | None = None, split: str = "test", devic
 
 
 @app.command
+def experiment(
+    out: Path, root: Path = Path("runs/demo"), preset: str = "demo", seeds: int = 3, device: str = "auto"
+) -> None:
+    """StickActions: no negatives, 3 and 7 hard ones, 3 random ones, over seeds, as one table.
+
+    Args:
+        out: The CSV to write.
+        root: Where data, weights, features and runs live; what is missing is made.
+        preset: smoke, demo or full.
+        seeds: Seeds per variant.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.experiments import K_GRID, run_grid, summary
+    from mgdmkit.pipeline import prepare
+
+    print(summary(run_grid(prepare(root, preset), K_GRID, seeds, out, device=device)).to_string())
+    done("table", out)
+
+
+@app.command
 def notebooks(out: Path = Path("runs/demo"), preset: Literal["smoke", "demo", "full"] = "demo", only: str = "") -> None:
     """Execute the notebooks in order and write a page with their scores and figures.
 
