@@ -249,7 +249,7 @@ def _head(pen: Pen, body: Skeleton, look: Look) -> None:
     own.disc(look.skin, (0.0, 0.0), r)
     own.shape(look.hair, *((x * r, y * r) for x, y in _HAIR[look.hair_style]))
     own.disc(INK, (0.5 * r, 0.02 * r), 0.14 * r)
-    own.bar(shade(look.skin, 0.6), (0.5 * r, -0.5 * r), (0.8 * r, -0.46 * r), 0.1 * r)
+    own.bar(shade(look.skin, 0.6), (0.45 * r, -0.52 * r), (0.78 * r, -0.4 * r), 0.1 * r)
 
 
 def draw_person(pen: Pen, body: Skeleton, look: Look, between=None) -> None:

@@ -503,8 +503,8 @@ def _towel(pen: Pen, s: float, tint: Colour) -> None:
 
 
 def _hat(pen: Pen, s: float, tint: Colour) -> None:
-    straw = (250, 232, 170)
-    pen.limb(shade(straw, 0.86), (-0.125, 0.0), (0.125, 0.0), 0.032)
+    straw = (254, 248, 228)
+    pen.limb(shade(straw, 0.9), (-0.125, 0.0), (0.125, 0.0), 0.032)
     pen.shape(straw, (-0.07, 0.0), (0.07, 0.0), (0.058, 0.07), (0.025, 0.09), (-0.025, 0.09), (-0.058, 0.07))
     pen.bar(tint, (-0.068, 0.022), (0.068, 0.022), 0.03)
 
