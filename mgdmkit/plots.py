@@ -4,6 +4,7 @@ Every figure can be read in grey and by the colour-blind: what colour tells, a s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def confusion(ax: Axes, counts: Any, classes: Sequence[str], groups: Sequence[st
         _ticks(ax.yaxis, [classes[c] for c in order])
     else:
         bounds = [0, *edges, C]
-        centres = [(a + b - 1) / 2 for a, b in zip(bounds, bounds[1:], strict=False)]
+        centres = [(a + b - 1) / 2 for a, b in pairwise(bounds)]
         names = [ordered[a] for a in bounds[:-1]]
         ax.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor")
         ax.set_yticks(centres, names)
