@@ -26,7 +26,7 @@ from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import claim, load_checkpoint, save_checkpoint
 from mgdmkit.stickactions import DATASET_VERSION, render_still
 from mgdmkit.train import choose_device, learning_rate
-from mgdmkit.video import count_frames, read_frames
+from mgdmkit.video import read_segments
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ CLASS_CAPTIONS = ("a photo of {}", "a video frame of {}", "this is a video about
 class ClipStills(Dataset):
     """Random frames, randomly cropped, of random training clips; the captions are made of the class names."""
 
-    def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 8):
+    def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 16):
         self.paths, self.labels = manifest.video_paths, list(manifest.table["label"])
         self.seed, self.batch_size, self.frames_per_clip = config.seed, config.batch_size, frames_per_clip
         size = json.loads(SMALL_CLIP.read_text())["model_cfg"]["vision_cfg"]["image_size"]
@@ -87,8 +87,9 @@ class ClipStills(Dataset):
         chosen = torch.randint(len(self.paths), (clips,), generator=generator).tolist()
         pictures, captions = [], []
         for clip in chosen:
-            indices = torch.randint(count_frames(self.paths[clip]), (self.frames_per_clip,), generator=generator)
-            frames = torch.from_numpy(read_frames(self.paths[clip], indices.tolist(), self.short_side))
+            frames = torch.from_numpy(
+                read_segments(self.paths[clip], self.frames_per_clip, "random", generator, self.short_side)
+            )
             with torch.random.fork_rng(devices=[]):  # the crop knows only the global generator
                 torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
                 pictures += [self.crop(frame.permute(2, 0, 1)) for frame in frames]
