@@ -85,6 +85,8 @@ class ClipStills(Dataset):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + i)
         clips = -(-self.batch_size // self.frames_per_clip)
         chosen = torch.randint(len(self.paths), (clips,), generator=generator).tolist()
+        # One wording a batch: two wordings of one class would be pushed apart.
+        wording = CLASS_CAPTIONS[int(torch.randint(len(CLASS_CAPTIONS), (), generator=generator))]
         pictures, captions = [], []
         for clip in chosen:
             frames = torch.from_numpy(
@@ -93,8 +95,7 @@ class ClipStills(Dataset):
             with torch.random.fork_rng(devices=[]):  # the crop knows only the global generator
                 torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
                 pictures += [self.crop(frame.permute(2, 0, 1)) for frame in frames]
-            styles = torch.randint(len(CLASS_CAPTIONS), (self.frames_per_clip,), generator=generator).tolist()
-            captions += [CLASS_CAPTIONS[style].format(self.labels[clip]) for style in styles]
+            captions += [wording.format(self.labels[clip])] * self.frames_per_clip
         return torch.stack(pictures[: self.batch_size]), captions[: self.batch_size]
 
 
