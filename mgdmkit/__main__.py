@@ -171,7 +171,7 @@ def mine(features: Path, out: Path, depth: int | None = None) -> None:
     from mgdmkit.pipeline import DEPTH, mine_to_csv
 
     cached = load_features(features)
-    negatives = mine_to_csv(cached, out, depth or min(DEPTH, len(cached.classes) - 1))
+    negatives = mine_to_csv(cached, out, min(DEPTH, len(cached.classes) - 1) if depth is None else depth)
     right = (negatives.positive_rank == 0).float().mean()
     print(f"{len(cached.clips)} clips; frozen CLIP ranks the true label first for {100 * right:.1f}% of them")
     done("negatives", out)
@@ -320,7 +320,7 @@ def main() -> None:
         app.cli(prog="mgdm", description=__doc__)
     except KeyboardInterrupt:
         sys.exit("stopped; the same command continues")
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
         if isinstance(error, _user_errors()):
             print(f"mgdm: {error}", file=sys.stderr)
             sys.exit(2)
@@ -333,7 +333,7 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from mgdmkit.runfolder import FolderError
     from mgdmkit.video import VideoError
 
-    return (ValueError, FileNotFoundError, ClipWeightsError, FolderError, NotebookError, VideoError)
+    return (ValueError, OSError, ClipWeightsError, FolderError, NotebookError, VideoError)
 
 
 if __name__ == "__main__":

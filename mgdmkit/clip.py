@@ -22,6 +22,7 @@ from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor, nn
 
+from mgdmkit.config import write_text_atomic
 from mgdmkit.runfolder import save_tensors
 
 SMALL_CLIP = Path(__file__).with_name("small_clip.json")
@@ -108,7 +109,8 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> 
 
 def _load_folder(folder: Path, device: str) -> FrozenClip:
     """A folder in open_clip's own form, which open_clip itself opens as `local-dir:<folder>`."""
-    weights = [p for p in sorted(folder.iterdir()) if p.suffix in (".safetensors", ".pt", ".bin")]
+    # Where open_clip finds none of these it would go on with random weights.
+    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".pth")]
     if not (folder / "open_clip_config.json").is_file() or not weights:
         raise ClipWeightsError(
             f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there; "
@@ -151,8 +153,7 @@ def new_small_clip(seed: int = 0) -> nn.Module:
 
 def save_small_clip(model: nn.Module, folder: Path) -> Path:
     """Write the small CLIP as a folder that `load_clip` and open_clip's `local-dir:` read; weights last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "open_clip_config.json").write_text(SMALL_CLIP.read_text(encoding="utf-8"), encoding="utf-8")
+    write_text_atomic(folder / "open_clip_config.json", SMALL_CLIP.read_text(encoding="utf-8"))
     return save_tensors(folder / "open_clip_model.safetensors", model.state_dict())
 
 
@@ -167,12 +168,15 @@ def _first_line(error: Exception) -> str:
 def _missing_weights(name: str, pretrained: str, tag: dict, error: Exception) -> str:
     repository = str(tag.get("hf_hub", "")).strip("/")
     source = f"{constants.ENDPOINT}/{repository}" if repository else tag.get("url", "their source")
+    # A path does not tell what a tag does: that these weights were trained with QuickGELU.
+    model = f"{name}-quickgelu" if tag.get("quick_gelu") and f"{name}-quickgelu" in open_clip.list_models() else name
     load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
     return (
         f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
         f"be downloaded from {source}: {_first_line(error)}\n"
         f'Either run `python -c "{load}"` on a machine with network and copy its cache folder here, or '
-        f"download the checkpoint and give its path instead of {pretrained!r}: --pretrained /path/to/file.\n"
+        f"download the checkpoint and give its path instead of {pretrained!r}: "
+        f"--clip {model} --pretrained /path/to/file.\n"
         f"To go on without them, train the small CLIP: `mgdm clip --help`."
     )
 

@@ -97,8 +97,12 @@ def extract_features(
         workers: processes that decode; None takes one per core, at most 8.
     Raises:
         FolderError: when `out` was made by another backbone, manifest, number of frames or prompt.
-        VideoError: naming the clip that can't be read; what was encoded before it is kept.
+        VideoError: naming the clip that can't be read; whole shards before it are kept.
+        ValueError: for a prompt without its one `{}`, or no frames; nothing is written.
     """
+    sentences = prompts(manifest.classes, prompt)
+    if frames < 1:
+        raise ValueError(f"frames={frames}: at least one frame of a clip is needed")
     recipe = {
         "clip": clip.name,
         "clip_fingerprint": clip.fingerprint,
@@ -112,8 +116,7 @@ def extract_features(
     claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
     write_text_atomic(out / "clips.csv", manifest.table[["id", "label", "split"]].to_csv(index=False))
     if not (out / "text.safetensors").is_file():
-        text_features = clip.encode_text(prompts(manifest.classes, prompt))
-        save_tensors(out / "text.safetensors", {"text_features": text_features})
+        save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
     todo = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
     total = sum(stop - start for start, stop in todo)
     workers = min(8, os.cpu_count() or 1) if workers is None else workers

@@ -88,12 +88,16 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
 
 
 def mine_to_csv(features: Features, path: Path, depth: int) -> Negatives:
-    """Mine every clip of a feature folder and write the CSV; one that agrees with the features is left as it is."""
+    """Mine every clip of a feature folder and write the CSV; one that agrees is left as it is, any other replaced."""
     negatives = mine_negatives(
         features.frame_features, features.text_features, features.labels, depth, logit_scale=features.logit_scale
     )
     ids = list(features.clips["id"])
-    if not path.is_file() or not load_negatives(path, ids, features.classes).indices.equal(negatives.indices):
+    try:
+        agrees = load_negatives(path, ids, features.classes).indices.equal(negatives.indices)
+    except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
+        agrees = False
+    if not agrees:
         save_negatives(path, negatives, ids, features.labels, features.classes)
     return negatives
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 INK, GREY = "#222222", "#8a8a8a"
 TRUE, OTHER = "#c2410c", "#9ec5e8"  # the true label dark, the others light: apart without colour, too
@@ -67,9 +68,12 @@ def frames(axes: Iterable[Axes], pictures: Any, weights: Any = None, title: str 
     if weights is not None:
         weights = _array(weights)
         for ax, weight in zip(axes, weights, strict=True):
-            bar = Rectangle((0, -0.16), weight / weights.max(), 0.1, transform=ax.transAxes, clip_on=False, color=TRUE)
-            ax.add_patch(bar)
-            ax.set_xlabel(f"{weight:.2f}", fontsize=SMALL, labelpad=14)
+            below = ax.transAxes + ScaledTranslation(0, -6 / 72, ax.figure.dpi_scale_trans)  # 6 points, at any size
+            share = weight / weights.max()
+            bar = Line2D((0, share), (0, 0), transform=below, color=TRUE, linewidth=6, solid_capstyle="butt")
+            bar.set_clip_on(False)
+            ax.add_artist(bar)
+            ax.set_xlabel(f"{weight:.2f}", fontsize=SMALL, labelpad=10)
     axes[0].set_title(title)
     return axes
 
@@ -209,7 +213,7 @@ def confusion(ax: Axes, counts: Any, classes: Sequence[str], groups: Sequence[st
     groups = [""] * C if groups is None else list(groups)
     order = sorted(range(C), key=lambda c: groups[c])  # stable: inside a group the order stays
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = ax.imshow(shares[np.ix_(order, order)], interpolation="none", vmin=0, vmax=1)
+    image = ax.imshow(shares[np.ix_(order, order)], interpolation="none", vmin=0)
     ax.figure.colorbar(image, ax=ax, shrink=0.8, label="share of the row")
     ordered = [groups[c] for c in order]
     edges = [i for i in range(1, C) if ordered[i] != ordered[i - 1]]

@@ -28,6 +28,8 @@ from mgdmkit.stickactions import DATASET_VERSION, render_still
 from mgdmkit.train import choose_device, learning_rate
 from mgdmkit.video import read_segments
 
+CHECKPOINT_EVERY = 100  # steps: what an interruption can cost
+
 
 @dataclass(frozen=True)
 class PretrainConfig(Config):
@@ -62,9 +64,13 @@ class StickStills(Dataset):
         numbers = range(i * self.batch_size, (i + 1) * self.batch_size)
         stills = [render_still("train", self.seed, number, self.image_size) for number in numbers]
         pictures = torch.stack([torch.from_numpy(picture) for picture, _ in stills])  # (n, S, S, 3)
-        # Every third caption goes into the prompt sentence, whose words the text encoder must have read before.
-        captions = [PROMPT.format(caption) if j % 3 == 0 else caption for j, (_, caption) in enumerate(stills)]
+        captions = [_in_prompt(caption) if j % 3 == 0 else caption for j, (_, caption) in enumerate(stills)]
         return pictures.permute(0, 3, 1, 2), captions
+
+
+def _in_prompt(caption: str) -> str:
+    """The caption's first clause in the prompt sentence: the text encoder must have read sentences of this kind."""
+    return PROMPT.format(caption.split(",")[0])
 
 
 CLASS_CAPTIONS = ("a photo of {}", "a video frame of {}", "this is a video about {}", "people doing {}", "{}")
@@ -143,7 +149,7 @@ def pretrain(
         if step % 20 == 0 or step == config.steps - 1:
             history.append({"step": step, "loss": loss.item(), "logit_scale": model.logit_scale.exp().item()})
             bar.set_postfix(loss=f"{loss.item():.2f}")
-        if step % 100 == 99:
+        if (step + 1) % CHECKPOINT_EVERY == 0:
             save_checkpoint(out / "checkpoint.pt", model, optimizer, step=step + 1, history=history)
     write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
     save_small_clip(model, out)

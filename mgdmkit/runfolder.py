@@ -5,6 +5,8 @@ All writes are atomic (a temporary file, then a rename), and nothing that is rea
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +52,15 @@ def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:
     """Write tensors as safetensors, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-    return temporary.replace(path)
+    with _atomic(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    return path
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, **progress: Any) -> None:
     """Write model, optimiser and where the work stands, atomically; `progress` holds plain values."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **progress}, temporary)
-    temporary.replace(path)
+    with _atomic(path) as temporary:
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **progress}, temporary)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -74,3 +74,15 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     except Exception as error:
         raise FolderError(f"the checkpoint {path} is damaged; delete it to start anew") from error
     return state
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to: it becomes `path` when all went well and is removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

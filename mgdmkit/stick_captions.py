@@ -18,9 +18,9 @@ from mgdmkit.stick_scenes import PROPS
 LONGEST = 14  # words
 PLACES = {
     "beach": ("on a beach", "on the beach", "at the beach"),
-    "garden": ("in a garden", "in the garden", "out in the garden"),
+    "garden": ("in a garden", "in the garden", "out in a garden"),
     "gym": ("in a gym", "in the gym", "at the gym"),
-    "kitchen": ("in a kitchen", "in the kitchen", "at home in the kitchen"),
+    "kitchen": ("in a kitchen", "in the kitchen", "inside a kitchen"),
     "office": ("in an office", "in the office", "at the office"),
     "workshop": ("in a workshop", "in the workshop", "inside a workshop"),
 }
@@ -93,18 +93,25 @@ def caption(clip: Clip, seen: Moment, rng: np.random.Generator) -> str:
     rng.shuffle(around)
     place, posture = _pick(rng, PLACES[scene_of(clip.label)]), _pick(rng, _postures(seen))
     state, arms = PLAYED[clip.label].action.state(seen.channels), _arms(seen, rng)
-    scenery = f"{around[0]} and {around[1]} {_pick(rng, ('behind', 'around', 'nearby'))}"
+    where = _pick(rng, ("behind", "around", "nearby"))
+    scenery = f"{around[0]} and {around[1]} {where}"
     kind = rng.random()
     if kind < 0.4:
-        what, pose = clip.label, [state, arms, posture]
-        rng.shuffle(pose)
         # Without the place in half of them: a bare label, too, must tell where it belongs.
-        place, details = _pick(rng, (place, "")), [pose[0], _pick(rng, (scenery, pose[1]))]
+        what, place, details = clip.label, _pick(rng, (place, "")), [_pick(rng, (state, state, posture, arms)), scenery]
     elif kind < 0.6:
         what, details = posture, [state, arms]
     else:
-        what, details = posture, [scenery, *_pick(rng, ([arms], []))]
-    parts = [" ".join(filter(None, (_pick(rng, PEOPLE), what, place))), *details]
-    while sum(len(part.split()) for part in parts) > LONGEST:
-        parts.pop()
-    return ", ".join(parts)
+        what, details = posture, [arms, scenery]
+    who = _pick(rng, PEOPLE)
+    # The fullest wording that is short enough; what matters least goes first.
+    for full in (
+        [f"{who} {what} {place}", *details],
+        [f"{what} {place}", *details],
+        [f"{what} {place}", *(f"{around[0]} {where}" if part is scenery else part for part in details)],
+        [f"{what} {place}", details[0]],
+    ):
+        words = ", ".join(" ".join(part.split()) for part in full)
+        if len(words.split()) <= LONGEST:
+            break
+    return words
