@@ -1,0 +1,97 @@
+"""The numbered notebooks: their form, which readers and papermill rely on, and one run of all at their smallest."""
+
+import ast
+import statistics
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mgdmkit.headless import run_all
+from mgdmkit.results_page import notebook_state
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@cache
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def markdown(path: Path) -> str:
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def test_there_are_notebooks_and_the_first_is_where_to_start():
+    assert NOTEBOOKS and NOTEBOOKS[0].stem == "00_start_here"
+
+
+@each_notebook
+def test_a_kernel_and_a_language_are_named(path):
+    nbformat.validate(read(path))
+    assert read(path).metadata.kernelspec.name == "python3"
+    assert read(path).metadata.language_info.name == "python"
+
+
+@each_notebook
+def test_the_first_code_cell_holds_the_parameters_as_annotated_literals(path):
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == code_cells(path)[:1]
+    declared = {}
+    for line in ast.parse(tagged[0].source).body:
+        assert isinstance(line, ast.AnnAssign), f"not an annotated parameter: {ast.unparse(line)}"
+        declared[line.target.id] = ast.literal_eval(line.value)
+    assert declared["preset"] == "demo" and declared["root"] == "../runs/demo"
+
+
+@each_notebook
+def test_nothing_of_a_run_is_stored(path):
+    assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(path))
+    assert not set(read(path).metadata) & {"papermill", "widgets"}
+
+
+@each_notebook
+def test_one_idea_a_cell(path):
+    sizes = [len(cell.source.splitlines()) for cell in code_cells(path)]
+    assert 12 <= len(sizes) <= 25
+    assert 1 <= min(sizes) and max(sizes) <= 25 and statistics.median(sizes) <= 6
+
+
+@each_notebook
+def test_it_begins_with_a_title_and_a_question_and_ends_with_exercises(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ") and "?" in first.source
+    assert "\n## Exercises" in markdown(path) and "Predict" in markdown(path)
+
+
+@each_notebook
+def test_claims_are_asserted_and_one_mistake_is_shown(path):
+    nodes = [node for cell in code_cells(path) for node in ast.walk(ast.parse(cell.source))]
+    assert sum(isinstance(node, ast.Assert) for node in nodes) >= 2
+    assert any(isinstance(node, ast.Try) for node in nodes)
+
+
+@each_notebook
+def test_the_notebooks_it_names_exist(path):
+    words = {word.strip("`.,:;()*") for word in markdown(path).split()}
+    named = {word.removesuffix(".ipynb") for word in words if word[:2].isdigit() and word[2:3] == "_"}
+    assert named <= {other.stem for other in NOTEBOOKS}
+
+
+@pytest.mark.slow
+def test_all_notebooks_run_to_their_end_with_one_root(tmp_path):
+    page = run_all(FOLDER, tmp_path / "out", preset="smoke").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        executed = tmp_path / "out" / "notebooks" / path.name
+        assert notebook_state(executed)[0] == "ok"
+        assert f"notebooks/{path.stem}.html" in page and executed.with_suffix(".html").stat().st_size > 10_000
+        assert list((tmp_path / "out" / "figures").glob(f"{path.stem[:2]}_*.png")), f"{path.stem} saved no figure"
+    assert "zero-shot CLIP" in page and "k0" in page  # the table of scores
