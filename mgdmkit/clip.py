@@ -4,6 +4,7 @@ open_clip does the work; this file gives every backbone one interface, a fingerp
 to do when weights are missing.
 """
 
+import difflib
 import hashlib
 import json
 import logging
@@ -87,9 +88,10 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> 
     if Path(name).is_dir():
         return _load_folder(Path(name), device)
     if name not in open_clip.list_models():
+        near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
         raise ClipWeightsError(
             f"{name!r} is neither a folder with a CLIP nor a model of open_clip; train the small one with "
-            f"`mgdm clip`, or choose one of: {', '.join(open_clip.list_models()[:12])}, ..."
+            f"`mgdm clip`, or choose one of its {len(open_clip.list_models())} models, such as {', '.join(near)}"
         )
     if pretrained is None:
         raise ClipWeightsError(f"{name} needs weights: give a tag ({_tags(name)}) or the path of a checkpoint")

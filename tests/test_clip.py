@@ -1,0 +1,213 @@
+"""One interface to every backbone, and errors that say where weights go. No test touches the network."""
+
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from huggingface_hub import constants
+from open_clip import factory
+from PIL import Image
+from safetensors.torch import save_file
+
+import mgdmkit.clip as module
+from mgdmkit.clip import ClipWeightsError, load_clip, new_small_clip, save_small_clip
+
+TEXTS = ["open a door", "This is a video about closing a door"]
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+def pictures(n=3):
+    """Noise from dark to light: n pictures that no encoder maps to one point."""
+    noise = np.random.default_rng(0).integers(0, 80, (n, 90, 140, 3))
+    return [Image.fromarray((80 * i + image).astype(np.uint8)) for i, image in enumerate(noise)]
+
+
+def encode(model, preprocess, tokenizer):
+    """What open_clip itself says about the pictures and texts."""
+    with torch.no_grad():
+        images = torch.stack([preprocess(picture) for picture in pictures()])
+        return model.encode_image(images), model.encode_text(tokenizer(TEXTS))
+
+
+def ours(clip):
+    return clip.encode_image(torch.stack([clip.preprocess(picture) for picture in pictures()])), clip.encode_text(TEXTS)
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        assert torch.allclose(a, b, atol=1e-4)  # not to the bit: where weights lie in memory shifts the last one
+        assert a.std(dim=0).mean() > 1e-2, "features of different inputs that do not differ would prove nothing"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A small CLIP with fresh weights on disk. Read only."""
+    return save_small_clip(new_small_clip(3), tmp_path_factory.mktemp("clip") / "small").parent
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch) -> str:
+    """A registered open_clip model that is made in no time."""
+    monkeypatch.setattr(factory, "_MODEL_CONFIG_PATHS", [*factory._MODEL_CONFIG_PATHS])
+    monkeypatch.setattr(factory, "_MODEL_CONFIGS", {**factory._MODEL_CONFIGS})
+    path = tmp_path / "Tiny-16.json"
+    path.write_text(json.dumps(TINY))
+    open_clip.add_model_config(path)
+    return "Tiny-16"
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch) -> Path:
+    """A machine without network and with an empty cache, whose folder is returned; a connection fails the test."""
+    monkeypatch.setattr(module, "getproxies", dict)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def unreachable(*args, **options):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.setattr(socket.socket, "connect", lambda *args: pytest.fail("the network was touched"))
+    return tmp_path / "cache"
+
+
+def test_a_small_clip_comes_back_from_its_folder(folder):
+    model = new_small_clip(3).eval()
+    clip = load_clip(str(folder))
+    with torch.no_grad():
+        images = torch.stack([clip.preprocess(picture) for picture in pictures()])
+        expected = model.encode_image(images), model.encode_text(clip.tokenizer(TEXTS))
+    assert_same(ours(clip), expected)
+    assert sorted(path.name for path in folder.iterdir()) == ["open_clip_config.json", "open_clip_model.safetensors"]
+
+
+def test_open_clip_itself_opens_the_folder(folder):
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    theirs = encode(model.eval(), preprocess, open_clip.get_tokenizer(f"local-dir:{folder}"))
+    assert_same(ours(load_clip(str(folder))), theirs)
+
+
+def test_features_are_raw_float32_on_the_cpu_without_gradients(folder):
+    clip = load_clip(str(folder))
+    image_features, text_features = ours(clip)
+    for features, n in ((image_features, 3), (text_features, 2)):
+        assert features.shape == (n, 128) and features.dtype == torch.float32 and features.device.type == "cpu"
+        assert not features.requires_grad
+        assert not torch.allclose(features.norm(dim=1), torch.ones(n), atol=1e-2), "raw, not normalised"
+    assert clip.dim == 128 and not clip.model.training
+    assert not any(parameter.requires_grad for parameter in clip.model.parameters())
+    assert torch.allclose(clip.encode_text(TEXTS, batch_size=1), text_features, atol=1e-4)
+
+
+def test_the_preprocessing_is_the_configured_one(folder):
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8))
+    expected = (torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - 0.5) / 0.25
+    assert torch.allclose(load_clip(str(folder)).preprocess(image), expected, atol=1e-6)
+
+
+def test_the_logit_scale_is_at_most_100(tmp_path):
+    model = new_small_clip(0)
+    scales = []
+    for exponent in (3.0, 5.0):
+        model.logit_scale.data.fill_(exponent)
+        save_small_clip(model, tmp_path)
+        scales.append(load_clip(str(tmp_path)).logit_scale)
+    assert scales == [pytest.approx(np.exp(3.0), rel=1e-6), 100.0]
+
+
+def test_the_fingerprint_tells_one_changed_weight_and_other_preprocessing(folder, tmp_path):
+    model = new_small_clip(3)
+    save_small_clip(model, tmp_path / "copy")
+    same = load_clip(str(tmp_path / "copy")).fingerprint
+    assert same == load_clip(str(folder)).fingerprint, "the folder's name does not count"
+    model.visual.proj.data[0, 0] += 1e-6
+    save_small_clip(model, tmp_path / "weight")
+    save_small_clip(new_small_clip(3), tmp_path / "mean")
+    config = tmp_path / "mean" / "open_clip_config.json"
+    config.write_text(config.read_text().replace("[0.5, 0.5, 0.5]", "[0.5, 0.5, 0.4]"))
+    assert len({same, *(load_clip(str(tmp_path / name)).fingerprint for name in ("weight", "mean"))}) == 3
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_registered_model_with_a_local_checkpoint(tiny, tmp_path, suffix):
+    torch.manual_seed(7)
+    model, _, preprocess = open_clip.create_model_and_transforms(tiny)
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(model.state_dict(), path)
+    else:
+        save_file(model.state_dict(), path)
+    clip = load_clip(tiny, pretrained=str(path))
+    assert clip.name == tiny
+    assert_same(ours(clip), encode(model.eval(), preprocess, open_clip.get_tokenizer(tiny)))
+    assert all(torch.equal(clip.preprocess(picture), preprocess(picture)) for picture in pictures())
+
+
+def test_a_tag_brings_its_activation_and_preprocessing(tiny, tmp_path, monkeypatch):
+    """As OpenAI's tags do: QuickGELU under a plain name, which open_clip alone would only warn of."""
+    model = open_clip.CLIP(**TINY, quick_gelu=True)
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    tag = {"url": "https://nowhere.invalid/w.pt", "quick_gelu": True, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.5, 0.5)}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, tiny, {"mine": tag})
+    monkeypatch.setattr(factory, "download_pretrained", lambda *args, **options: str(tmp_path / "weights.pt"))
+    clip = load_clip(tiny, pretrained="mine")
+    assert_same(ours(clip), encode(model.eval(), clip.preprocess, clip.tokenizer))
+    plain = open_clip.CLIP(**TINY).eval()
+    plain.load_state_dict(model.state_dict())
+    assert not torch.allclose(encode(plain, clip.preprocess, clip.tokenizer)[0], ours(clip)[0]), "the test can tell"
+    black = clip.preprocess(Image.new("RGB", (40, 40)))
+    assert torch.allclose(black[:, 0, 0], torch.tensor([-0.2, -0.4, -0.6]))
+
+
+def test_unknown_models_and_tags_are_told_from_the_known_ones(tiny):
+    with pytest.raises(ClipWeightsError, match=r"'ViT-L14' is neither a folder.*mgdm clip.*ViT-L-14"):
+        load_clip("ViT-L14", "openai")
+    with pytest.raises(ClipWeightsError, match=r"ViT-B-32 needs weights: give a tag \(openai, .*path of a checkpoint"):
+        load_clip("ViT-B-32")
+    with pytest.raises(ClipWeightsError, match=r"'opnai' is neither a file nor .* of ViT-B-32 \(openai, laion400m_e31"):
+        load_clip("ViT-B-32", "opnai")
+    with pytest.raises(ClipWeightsError, match=r"tag of Tiny-16 \(none are known\)"):
+        load_clip(tiny, "openai")
+
+
+def test_a_folder_without_a_clip_says_what_should_be_there(folder, tmp_path):
+    with pytest.raises(ClipWeightsError, match=r"holds no CLIP: open_clip_config\.json.*mgdm clip --out"):
+        load_clip(str(tmp_path))
+    # What an interrupted training leaves: open_clip would take the configuration and random weights.
+    (tmp_path / "open_clip_config.json").write_text((folder / "open_clip_config.json").read_text())
+    torch.save({}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ClipWeightsError, match="holds no CLIP"):
+        load_clip(str(tmp_path))
+    (tmp_path / "open_clip_model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ClipWeightsError, match="can't be opened"):
+        load_clip(str(tmp_path))
+
+
+def test_a_checkpoint_of_another_model_or_kind_is_refused(tiny, tmp_path, folder):
+    with pytest.raises(ClipWeightsError, match=r"open_clip_model\.safetensors does not hold weights of Tiny-16: \w+"):
+        load_clip(tiny, str(folder / "open_clip_model.safetensors"))
+    (tmp_path / "weights.pt").write_text("<html>not found</html>")
+    with pytest.raises(ClipWeightsError, match=r"weights\.pt does not hold weights of Tiny-16"):
+        load_clip(tiny, str(tmp_path / "weights.pt"))
+
+
+def test_missing_weights_without_network_say_where_and_how(offline):
+    with pytest.raises(ClipWeightsError) as caught:
+        load_clip("ViT-B-32", "openai")
+    message = str(caught.value)
+    assert str(offline) in message
+    assert "open_clip.create_model('ViT-B-32', pretrained='openai')" in message
+    assert "--pretrained /path/to/file" in message and "mgdm clip" in message
+    # By path nothing tells that OpenAI's weights need QuickGELU, so the advice must.
+    assert "--clip ViT-B-32-quickgelu" in message
+    assert constants.HF_HUB_OFFLINE is False, "the setting is put back"
+    with pytest.raises(ClipWeightsError, match="--clip ViT-B-32 --pretrained"):
+        load_clip("ViT-B-32", "laion2b_s34b_b79k")
