@@ -74,7 +74,10 @@ def frames(axes: Iterable[Axes], pictures: Any, weights: Any = None, title: str 
             bar.set_clip_on(False)
             ax.add_artist(bar)
             ax.set_xlabel(f"{weight:.2f}", fontsize=SMALL, labelpad=10)
-    axes[0].set_title(title)
+    if title:
+        # A long title would push its neighbours away: the last one, blank, keeps the height free instead.
+        axes[-1].set_title(" ")
+        axes[0].set_title(title).set_in_layout(False)
     return axes
 
 

@@ -1,0 +1,279 @@
+"""What the figures hold, read back from the drawn objects: places, numbers, marks, lines. Looks are for eyes."""
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import PathCollection
+
+from mgdmkit import plots
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+SCENES = ("kitchen", "gym", "kitchen", "beach", "gym", "kitchen")
+CLASSES = ("stirring a pot", "doing squats", "closing a fridge", "flying a kite", "punching a bag", "opening a fridge")
+
+
+@pytest.fixture
+def ax():
+    """One Axes in the kit's style; afterwards it must draw without a complaint, and is closed."""
+    with matplotlib.rc_context():
+        plots.style()
+        figure, axes = plt.subplots()
+        yield axes
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def labels_of(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def positions(line):
+    return np.column_stack(line.get_data())
+
+
+# ---- split_similarity -----------------------------------------------------------------------------------------
+
+
+def test_halves_are_normalised_on_their_own():
+    video = np.array([[3.0, 4, 0, 1], [3, 4, 0, 1], [3, 4, 0, 1]])
+    texts = np.array([[30.0, 40, 0, 7], [4, -3, 1, 0], [1, 0, 0, -2]])
+    x, y = plots.split_similarity(video, texts)
+    assert x == pytest.approx([1, 0, 0.6])
+    assert y == pytest.approx([1, 0, -1])
+
+
+def test_row_c_of_the_video_meets_text_c_only():
+    V = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]], requires_grad=True)  # another vector for each guiding class
+    x, y = plots.split_similarity(V, torch.tensor([[1.0, 0, 0, 1], [1, 0, 0, 1]]))
+    assert (x.tolist(), y.tolist()) == ([1, 0], [0, 1])
+
+
+def test_a_mixture_of_the_halves_is_the_whole_cosine():
+    rng = np.random.default_rng(0)
+    V, E = rng.normal(size=(2, 5, 8))
+    x, y = plots.split_similarity(V, E)
+    left = np.linalg.norm(V[:, :4], axis=1) * np.linalg.norm(E[:, :4], axis=1)
+    right = np.linalg.norm(V[:, 4:], axis=1) * np.linalg.norm(E[:, 4:], axis=1)
+    whole = torch.cosine_similarity(torch.tensor(V), torch.tensor(E)).numpy()
+    lengths = np.linalg.norm(V, axis=1) * np.linalg.norm(E, axis=1)
+    assert (left * x + right * y) / lengths == pytest.approx(whole)
+
+
+def test_a_half_of_zeros_has_the_cosine_zero():
+    assert plots.split_similarity([[0, 0, 1, 0]], [[1, 0, 1, 0]])[0].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("video", "text", "message"),
+    [
+        ((3, 4), (3, 6), r"\(3, 4\) and text_vectors \(3, 6\)"),
+        ((3, 4), (2, 4), r"\(3, 4\) and text_vectors \(2, 4\)"),
+        ((4,), (4,), "must be one"),
+        ((3, 5), (3, 5), "width 5 can't be cut"),
+    ],
+)
+def test_vectors_that_do_not_fit_are_refused(video, text, message):
+    with pytest.raises(ValueError, match=message):
+        plots.split_similarity(np.ones(video), np.ones(text))
+
+
+def test_the_triangle_is_the_true_class(ax):
+    x, y = np.array([0.1, 0.9, 0.3]), np.array([0.2, 0.8, 0.4])
+    plots.split_vectors(ax, x, torch.tensor(y), true=1, title="a video")
+    dots, triangle = (c for c in ax.collections if isinstance(c, PathCollection))
+    assert dots.get_offsets().tolist() == [[0.1, 0.2], [0.3, 0.4]]
+    assert triangle.get_offsets().tolist() == [[0.9, 0.8]]
+    corners = {tuple(corner) for corner in triangle.get_paths()[0].vertices.round(6)}
+    heights = sorted(height for _, height in corners)
+    assert len(corners) == 3 and heights[0] < heights[1] == heights[2]  # one corner below, two above
+    assert len(dots.get_paths()[0].vertices) > 10
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("cosine of the left halves", "cosine of the right halves")
+
+
+# ---- matrices -------------------------------------------------------------------------------------------------
+
+
+def test_group_lines_stand_between_the_text_groups(ax):
+    values = np.arange(24.0).reshape(3, 8)
+    plots.matrix(ax, torch.tensor(values), list("abc"), list("12345678"), group=4)
+    assert [line.get_xdata()[0] for line in ax.lines] == [3.5]
+    assert ax.images[0].get_array().tolist() == values.tolist()
+    assert (labels_of(ax.yaxis), labels_of(ax.xaxis)) == (list("abc"), list("12345678"))
+    assert len(ax.figure.axes) == 2  # the second is the colour bar
+
+
+def test_three_groups_have_two_lines(ax):
+    plots.matrix(ax, np.eye(3, 6), group=2)
+    assert [line.get_xdata()[0] for line in ax.lines] == [1.5, 3.5]
+
+
+def test_targets_are_annotated_as_0_and_1_from_white_to_dark(ax):
+    plots.matrix(ax, np.eye(2, 4), annotate=True)
+    assert [text.get_text() for text in ax.texts] == ["1", "0", "0", "0", "0", "1", "0", "0"]
+    assert ax.images[0].get_clim() == (0, 1)
+    assert ax.texts[0].get_color() == "white" and ax.texts[1].get_color() == plots.INK
+    assert len(ax.figure.axes) == 1
+
+
+def test_annotated_cosines_have_two_digits_at_their_cells(ax):
+    plots.matrix(ax, [[0.5, -0.25], [0.125, 1]], annotate=True)
+    found = {text.get_position(): text.get_text() for text in ax.texts}
+    assert found == {(0, 0): "0.50", (1, 0): "-0.25", (0, 1): "0.12", (1, 1): "1.00"}
+
+
+def test_confusion_sorts_by_group_and_normalises_the_rows(ax):
+    counts = np.zeros((6, 6), int)
+    counts[0, 0], counts[0, 2], counts[3, 3] = 1, 3, 2  # the other classes have no video
+    plots.confusion(ax, torch.tensor(counts), CLASSES, SCENES)
+    shown = ax.images[0].get_array()
+    order = [3, 1, 4, 0, 2, 5]  # beach, gym, gym, kitchen, kitchen, kitchen
+    assert labels_of(ax.yaxis) == labels_of(ax.xaxis) == [CLASSES[c] for c in order]
+    assert shown[3].tolist() == [0, 0, 0, 0.25, 0.75, 0]
+    assert shown[0, 0] == 1 and shown[1:3].sum() == 0
+    rows = [line.get_ydata()[0] for line in ax.lines if line.get_ydata()[0] == line.get_ydata()[1]]
+    columns = [line.get_xdata()[0] for line in ax.lines if line.get_xdata()[0] == line.get_xdata()[1]]
+    assert rows == columns == [0.5, 2.5]
+
+
+def test_classes_without_room_give_way_to_their_groups(ax):
+    counts = np.eye(60)
+    plots.confusion(ax, counts, [f"class {c}" for c in range(60)], [f"place {c % 3}" for c in range(60)])
+    assert labels_of(ax.yaxis) == ["place 0", "place 1", "place 2"]
+    assert ax.get_yticks().tolist() == [9.5, 29.5, 49.5]
+
+
+def test_counts_of_another_size_are_refused(ax):
+    with pytest.raises(ValueError, match=r"6 classes need counts \(6, 6\)"):
+        plots.confusion(ax, np.eye(5), CLASSES)
+    with pytest.raises(ValueError, match="6 groups"):
+        plots.confusion(ax, np.eye(6), CLASSES, ["kitchen"])
+
+
+# ---- videos and their negatives -------------------------------------------------------------------------------
+
+
+def test_frames_hang_in_order_over_bars_of_their_attention():
+    pictures = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.full((4, 6, 8, 3), 60, np.uint8)
+    figure, axes = plt.subplots(1, 4)
+    drawn = plots.frames(axes, torch.tensor(pictures), torch.tensor([0.1, 0.4, 0.3, 0.2]), "a strip")
+    assert [ax.images[0].get_array()[0, 0, 0] for ax in drawn] == [0, 60, 120, 180]
+    bars = [ax.lines[0].get_xdata()[1] for ax in drawn]
+    assert bars == pytest.approx([0.25, 1, 0.75, 0.5])
+    assert [ax.get_xlabel() for ax in drawn] == ["0.10", "0.40", "0.30", "0.20"]
+    assert axes[0].get_title() == "a strip"
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+def test_a_strip_of_another_length_is_refused(ax):
+    with pytest.raises(ValueError, match="1 axes need pictures"):
+        plots.frames([ax], np.zeros((2, 4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("rank", "names", "at"),
+    [
+        (0, ["sitting", "standing", "writing"], 0),
+        (1, ["standing", "sitting", "writing"], 1),
+        (2, ["standing", "writing", "sitting"], 2),
+        (7, ["standing", "writing", "sitting (rank 8)"], 2),
+    ],
+)
+def test_the_true_label_stands_at_its_rank(ax, rank, names, at):
+    plots.negatives(ax, "sitting", ["standing", "writing"], torch.tensor([0.5, 0.25]), rank, 0.125)
+    assert labels_of(ax.yaxis) == names
+    assert [bar.get_hatch() for bar in ax.patches].index("///") == at
+    assert ax.patches[at].get_width() == 0.125
+    assert sorted(bar.get_width() for bar in ax.patches) == [0.125, 0.25, 0.5]
+    assert ax.yaxis_inverted()  # the hardest on top
+    assert f"rank {rank + 1}" in ax.get_title(loc="left")
+
+
+def test_without_its_score_the_true_label_gets_no_bar(ax):
+    plots.negatives(ax, "sitting", ["standing", "writing"], [0.5, 0.25], positive_rank=4)
+    assert labels_of(ax.yaxis) == ["standing", "writing"]
+    assert ax.get_title(loc="left") == "true label: sitting (rank 5)"
+
+
+# ---- runs and their scores ------------------------------------------------------------------------------------
+
+
+def test_a_line_a_run_named_at_its_end(ax):
+    histories = {
+        "k = 0": [{"epoch": e, "loss": 3.0 - e} for e in range(3)],
+        "k = 3": [{"epoch": e, "loss": 5.0 - 2 * e} for e in range(3)],
+    }
+    plots.loss_curves(ax, histories)
+    assert [positions(line).tolist() for line in ax.lines] == [[[1, 3], [2, 2], [3, 1]], [[1, 5], [2, 3], [3, 1]]]
+    assert len({line.get_linestyle() for line in ax.lines}) == 2  # apart without colour
+    assert {text.get_text(): text.get_color() for text in ax.texts} == {
+        name: line.get_color() for name, line in zip(histories, ax.lines, strict=True)
+    }
+    heights = sorted(text.get_position()[1] for text in ax.texts)
+    assert heights[1] - heights[0] >= 0.08 - 1e-9  # both end at 1, yet both names can be read
+
+
+def test_steps_are_counted_as_they_are_and_other_keys_are_named(ax):
+    plots.loss_curves(ax, {"clip": [{"step": s, "logit_scale": 10.0 + s} for s in (0, 5)]}, key="logit_scale")
+    assert positions(ax.lines[0]).tolist() == [[0, 10], [5, 15]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "logit scale")
+    with pytest.raises(ValueError, match=r"'clip' has no 'val_top1'; it has step, loss"):
+        plots.loss_curves(ax, {"clip": [{"step": 0, "loss": 1.0}]}, key="val_top1")
+
+
+def test_scores_sit_inside_their_intervals(ax):
+    plots.scores(ax, [("k = 0", 60, 50, 68), ("k = 3", 70, 66, 75)], n=150)
+    points, bars = ax.containers[0].lines[0], ax.containers[0].lines[2][0]
+    assert positions(points).tolist() == [[60, 0], [70, 1]]
+    assert [segment.tolist() for segment in bars.get_segments()] == [[[50, 0], [68, 0]], [[66, 1], [75, 1]]]
+    assert ax.get_xlabel() == "Top-1 in percent, 95% interval, N = 150"
+    assert labels_of(ax.yaxis) == ["k = 0", "k = 3"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row on top
+
+
+@pytest.mark.parametrize("row", [("k = 0", 60, 61, 68), ("k = 0", 60, 50, 59), ("k = 0", 60, 50, 101)])
+def test_a_score_outside_its_interval_is_refused(ax, row):
+    with pytest.raises(ValueError, match="not a percentage inside its interval"):
+        plots.scores(ax, [row])
+
+
+def test_margins_keep_every_video_and_mark_the_median(ax):
+    groups = {"raw": torch.tensor([-0.3, -0.1, 0.2]), "k = 3": torch.tensor([0.1, 0.2, 0.4, 0.5])}
+    plots.margins(ax, groups)
+    for row, (dots, values) in enumerate(zip(ax.collections, groups.values(), strict=True)):
+        x, y = np.asarray(dots.get_offsets()).T
+        assert x == pytest.approx(values.numpy())
+        assert (abs(y - row) < 0.5).all() and len(set(y)) == len(values)
+    medians = [line.get_xdata()[0] for line in ax.lines[:2]]
+    assert medians == pytest.approx([-0.1, 0.3])
+    assert ax.lines[2].get_xdata()[0] == 0
+    assert [text.get_text() for text in ax.texts] == ["33% right", "100% right"]
+    assert labels_of(ax.yaxis) == ["raw", "k = 3"]
+
+
+# ---- the style ------------------------------------------------------------------------------------------------
+
+
+def grey(colour: str) -> float:
+    """Perceived lightness, 0 to 1."""
+    return float(np.dot(matplotlib.colors.to_rgb(colour), (0.299, 0.587, 0.114)))
+
+
+def test_true_and_other_differ_in_grey(ax):
+    assert abs(grey(plots.TRUE) - grey(plots.OTHER)) > 0.25
+    assert len(plots.DASHES) == len(plots.LINES)
+
+
+def test_darker_is_larger_all_the_way(ax):
+    colours = matplotlib.colormaps[plt.rcParams["image.cmap"]](np.linspace(0, 1, 32))[:, :3]
+    assert (np.diff(colours @ [0.299, 0.587, 0.114]) < 0).all()
+
+
+def test_text_in_vector_files_stays_text(ax, tmp_path):
+    plots.negatives(ax, "sitting", ["standing"], [0.5])
+    ax.figure.savefig(tmp_path / "bars.svg")
+    assert ">standing</text>" in (tmp_path / "bars.svg").read_text(encoding="utf-8")
