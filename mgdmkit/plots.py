@@ -75,9 +75,11 @@ def frames(axes: Iterable[Axes], pictures: Any, weights: Any = None, title: str 
             ax.add_artist(bar)
             ax.set_xlabel(f"{weight:.2f}", fontsize=SMALL, labelpad=10)
     if title:
-        # A long title would push its neighbours away: the last one, blank, keeps the height free instead.
-        axes[-1].set_title(" ")
-        axes[0].set_title(title).set_in_layout(False)
+        # A long title would push the second picture away: a blank one keeps the height, the text takes no room.
+        axes[0].set_title(" ")
+        size = axes[0].title.get_fontsize()
+        place = {"xytext": (0, 6), "textcoords": "offset points", "xycoords": "axes fraction"}
+        axes[0].annotate(title, (0, 1), fontsize=size, **place).set_in_layout(False)
     return axes
 
 

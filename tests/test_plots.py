@@ -158,14 +158,17 @@ def test_counts_of_another_size_are_refused(ax):
 
 def test_frames_hang_in_order_over_bars_of_their_attention():
     pictures = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.full((4, 6, 8, 3), 60, np.uint8)
-    figure, axes = plt.subplots(1, 4)
-    drawn = plots.frames(axes, torch.tensor(pictures), torch.tensor([0.1, 0.4, 0.3, 0.2]), "a strip")
+    title = "a title that is wider than the first picture"
+    figure, axes = plt.subplots(1, 4, layout="constrained")
+    drawn = plots.frames(axes, torch.tensor(pictures), torch.tensor([0.1, 0.4, 0.3, 0.2]), title)
     assert [ax.images[0].get_array()[0, 0, 0] for ax in drawn] == [0, 60, 120, 180]
     bars = [ax.lines[0].get_xdata()[1] for ax in drawn]
     assert bars == pytest.approx([0.25, 1, 0.75, 0.5])
     assert [ax.get_xlabel() for ax in drawn] == ["0.10", "0.40", "0.30", "0.20"]
-    assert axes[0].get_title() == "a strip"
+    assert [text.get_text() for text in axes[0].texts] == [title]
     figure.canvas.draw()
+    gaps = np.diff([ax.get_position().x0 for ax in axes])
+    assert gaps == pytest.approx([gaps[0]] * 3)  # the long title has moved no picture
     plt.close(figure)
 
 
