@@ -156,10 +156,10 @@ def test_counts_of_another_size_are_refused(ax):
 # ---- videos and their negatives -------------------------------------------------------------------------------
 
 
-def test_frames_hang_in_order_over_bars_of_their_attention():
+def test_frames_hang_in_order_over_bars_of_their_attention(ax):
     pictures = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.full((4, 6, 8, 3), 60, np.uint8)
-    title = "a title that is wider than the first picture"
-    figure, axes = plt.subplots(1, 4, layout="constrained")
+    title = "a title that is more than twice as wide as the first picture"
+    figure, axes = plt.subplots(1, 4)
     drawn = plots.frames(axes, torch.tensor(pictures), torch.tensor([0.1, 0.4, 0.3, 0.2]), title)
     assert [ax.images[0].get_array()[0, 0, 0] for ax in drawn] == [0, 60, 120, 180]
     bars = [ax.lines[0].get_xdata()[1] for ax in drawn]
