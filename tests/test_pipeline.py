@@ -1,0 +1,182 @@
+"""The main job: every step makes what is missing, takes what is there, and names its runs so that they stay apart."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+import mgdmkit.features
+import mgdmkit.pipeline as module
+import mgdmkit.pretrain
+import mgdmkit.stickactions
+import mgdmkit.train
+from mgdmkit.clip import FrozenClip
+from mgdmkit.evaluate import predict
+from mgdmkit.features import Features
+from mgdmkit.mining import load_negatives, mine_negatives
+from mgdmkit.pipeline import DEPTH, Preset, mine_to_csv, prepare, run_name, train_and_score
+from mgdmkit.pretrain import PretrainConfig
+from mgdmkit.runfolder import FolderError
+from mgdmkit.stickactions import LABELS, StickActionsConfig
+
+TINY = Preset(
+    StickActionsConfig(train_per_class=1, val_per_class=1, test_per_class=1, size=32, fps=4),
+    PretrainConfig(steps=2, batch_size=8),
+    {"epochs": 2, "warmup_epochs": 0.0},
+)
+
+
+@pytest.fixture(scope="module")
+def patch():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(module.PRESETS, "tiny", TINY)
+        # In this process: to start others takes longer than to draw these clips.
+        patch.setattr(module, "generate", partial(mgdmkit.stickactions.generate, workers=1))
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def prepared(patch, root):
+    return prepare(root, "tiny", workers=0, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def trained(prepared):
+    return train_and_score(prepared, k=3, device="cpu", quiet=True)
+
+
+def test_everything_up_to_the_training_is_made(prepared, root):
+    assert len(prepared.manifest.table) == 3 * len(LABELS) == len(prepared.features.clips)
+    assert prepared.features.frame_features.shape == (180, 16, 128)
+    assert prepared.features.classes == tuple(sorted(LABELS))
+    assert prepared.negatives.indices.shape == (180, DEPTH)
+    for name in ("stickactions/manifest.csv", "clip/open_clip_config.json", "features/features.json", "negatives.csv"):
+        assert (root / name).is_file(), name
+
+
+def test_splits_of_features_and_negatives_belong_together(prepared):
+    features = prepared.features
+    for split in ("train", "val", "test"):
+        videos, negatives = prepared.videos(split), prepared.negatives_of(split)
+        assert len(videos) == len(negatives.indices) == len(LABELS)
+        mined = mine_negatives(
+            videos.frame_features, features.text_features, videos.labels, DEPTH, logit_scale=features.logit_scale
+        )
+        assert torch.equal(mined.indices, negatives.indices)
+        assert torch.equal(mined.positive_rank, negatives.positive_rank)
+
+
+def test_the_second_time_everything_is_loaded(prepared, trained, root, monkeypatch):
+    files = {path: path.stat().st_mtime_ns for path in root.rglob("*.*") if path.suffix in (".mp4", ".safetensors")}
+    files[root / "negatives.csv"] = (root / "negatives.csv").stat().st_mtime_ns
+
+    def again(*args, **options):
+        pytest.fail("something was computed again")
+
+    monkeypatch.setattr(mgdmkit.stickactions, "_make", again)
+    monkeypatch.setattr(mgdmkit.pretrain, "contrastive_loss", again)
+    monkeypatch.setattr(FrozenClip, "encode_image", again)
+    monkeypatch.setattr(FrozenClip, "encode_text", again)
+    monkeypatch.setattr(module, "save_negatives", again)
+    monkeypatch.setattr(mgdmkit.train, "_train_epoch", again)
+    second = prepare(root, "tiny", workers=0, quiet=True)
+    assert torch.equal(second.features.frame_features, prepared.features.frame_features)
+    assert torch.equal(second.negatives.indices, prepared.negatives.indices)
+    assert second.clip.fingerprint == prepared.clip.fingerprint
+    rerun = train_and_score(second, k=3, device="cpu", quiet=True)
+    assert torch.equal(rerun.logits, trained.logits)
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+def test_a_trained_model_is_scored_on_every_test_clip(trained, prepared, root):
+    assert trained.name == "k3-top-seed0" and trained.folder == root / "runs" / "k3-top-seed0"
+    assert trained.logits.shape == (60, 60)
+    scores = json.loads((trained.folder / "scores-test.json").read_text(encoding="utf-8"))
+    assert scores["top1"]["n"] == scores["top5"]["n"] == 60
+    labels = prepared.videos("test").labels
+    assert scores["top1"]["value"] == pytest.approx((trained.logits.argmax(1) == labels).float().mean().item())
+    assert scores["classes"] == sorted(LABELS) and sum(map(sum, scores["confusion"])) == 60
+    own = predict(trained.model, prepared.videos("test").frame_features, prepared.features.text_features)
+    assert torch.allclose(own, trained.logits, atol=1e-4)
+    config = json.loads((trained.folder / "config.json").read_text(encoding="utf-8"))
+    assert (config["model"]["dim"], config["model"]["frames"], config["train"]["epochs"]) == (128, 16, 2)
+    assert len((trained.folder / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_other_splits_negatives_and_options_have_their_own_files(prepared, trained, root):
+    train_and_score(prepared, k=3, split="val", device="cpu", quiet=True)
+    assert {path.name for path in trained.folder.glob("scores-*")} >= {"scores-test.json", "scores-val.json"}
+    one = train_and_score(
+        prepared,
+        k=1,
+        negatives="random",
+        seed=2,
+        name="mine",
+        model={"temporal_layers": 1},
+        training={"epochs": 1},
+        device="cpu",
+        quiet=True,
+    )
+    config = json.loads((root / "runs" / "mine" / "config.json").read_text(encoding="utf-8"))
+    assert one.folder == root / "runs" / "mine" and config["model"]["temporal_layers"] == 1
+    assert {key: config["train"][key] for key in ("k", "negatives", "seed", "epochs")} == {
+        "k": 1,
+        "negatives": "random",
+        "seed": 2,
+        "epochs": 1,
+    }
+    with pytest.raises(FolderError, match=r"train\.lr is 0\.003 there, 0\.1 here"):
+        train_and_score(prepared, k=3, training={"lr": 0.1}, device="cpu", quiet=True)
+
+
+def test_run_names():
+    assert run_name(3, "top", 0) == "k3-top-seed0" and run_name(7, "bot", 12) == "k7-bot-seed12"
+    assert run_name(0, "top", 1) == run_name(0, "random", 1) == "k0-seed1", "without negatives their kind is nothing"
+
+
+def test_another_preset_and_an_unknown_one_are_refused(prepared, root):
+    with pytest.raises(ValueError, match="holds another StickActions"):
+        prepare(root, "smoke", workers=0, quiet=True)
+    with pytest.raises(ValueError, match="preset='tinny' is not an option; choose one of 'smoke', 'demo', 'full'"):
+        prepare(root, "tinny")
+
+
+def some_features(seed: int, n: int = 6) -> Features:
+    import pandas as pd
+
+    generator = torch.Generator().manual_seed(seed)
+    clips = pd.DataFrame({"id": [f"v{i}" for i in range(n)], "label": list("abcdef")[:n], "split": ["train"] * n})
+    frames, texts = torch.randn(n, 2, 8, generator=generator), torch.randn(6, 8, generator=generator)
+    return Features(frames, texts, clips, tuple("abcdef"), 50.0)
+
+
+def test_negatives_are_written_for_every_clip_and_left_when_they_agree(tmp_path):
+    features, path = some_features(0), tmp_path / "negatives.csv"
+    mined = mine_to_csv(features, path, depth=3)
+    expected = mine_negatives(features.frame_features, features.text_features, features.labels, 3, logit_scale=50.0)
+    assert torch.equal(mined.indices, expected.indices) and torch.equal(mined.scores, expected.scores)
+    loaded = load_negatives(path, list(features.clips["id"]), features.classes)
+    assert torch.equal(loaded.indices, expected.indices)
+    assert torch.equal(loaded.positive_rank, expected.positive_rank)
+    before = path.stat().st_mtime_ns
+    mine_to_csv(features, path, depth=3)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_negatives_of_other_features_depth_or_clips_are_replaced(tmp_path):
+    path = tmp_path / "negatives.csv"
+    path.write_text("no negatives\n")
+    for features, depth in (
+        (some_features(0), 3),
+        (some_features(1), 3),
+        (some_features(1), 5),
+        (some_features(1, 4), 5),
+    ):
+        mined = mine_to_csv(features, path, depth)
+        assert torch.equal(load_negatives(path, list(features.clips["id"]), features.classes).indices, mined.indices)
