@@ -18,7 +18,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mgdmkit.config import Config, write_text_atomic
 from mgdmkit.stick_captions import caption
