@@ -1,0 +1,251 @@
+"""The shell commands: a whole job on somebody's own clips, help everywhere, and mistakes told in one message."""
+
+import contextlib
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from conftest import write_video
+
+import mgdmkit.features
+from mgdmkit.__main__ import main
+from mgdmkit.features import load_features
+from mgdmkit.train import read_history, read_run
+
+
+class Ended(NamedTuple):
+    status: int | str
+    out: list[str]
+    err: str
+
+
+def mgdm(command: str, **paths: Path) -> Ended:
+    """Run `mgdm <command>` in this process, `{name}` standing for one of `paths`."""
+    words = [word.format(**paths) for word in command.split()]
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setattr(sys, "argv", ["mgdm", *words])
+        patch.setenv("COLUMNS", "120")  # how wide the help is
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+    return Ended(status, out.getvalue().splitlines(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> Path:
+    """A folder of two classes with four clips each."""
+    root = tmp_path_factory.mktemp("clips")
+    for i, name in enumerate(("OpenDoor", "close_door")):
+        (root / name).mkdir()
+        for j in range(4):
+            write_video(root / name / f"{name}_{j}.mp4", 6 + 5 * i + j)
+    return root
+
+
+# What the last line calls its result -> where that is, and the command.
+JOB = {
+    "manifest": ("data.csv", "manifest folder --videos {clips} --out {job}/data.csv"),
+    "small CLIP": ("clip", "clip --manifest {job}/data.csv --out {job}/clip --steps 2 --batch-size 8 --workers 0"),
+    "features": (
+        "features",
+        "features --manifest {job}/data.csv --clip {job}/clip --out {job}/features --frames 4 --workers 0",
+    ),
+    "negatives": ("negatives.csv", "mine --features {job}/features --out {job}/negatives.csv"),
+    "run": (
+        "run",
+        "train small --features {job}/features --mined {job}/negatives.csv --out {job}/run "
+        "--k 1 --epochs 2 --warmup-epochs 0 --batch-size 4 --device cpu",
+    ),
+    "scores": ("run/scores-test.json", "evaluate --features {job}/features --run {job}/run --device cpu"),
+}
+
+
+@pytest.fixture(scope="module")
+def job(clips, tmp_path_factory) -> Path:
+    """The folder of a whole job, from somebody's clips to scores. Read only."""
+    folder = tmp_path_factory.mktemp("job")
+    for what, (result, command) in JOB.items():
+        ended = mgdm(command, clips=clips, job=folder)
+        assert ended.status == 0, f"{what}: {ended.err}"
+        assert ended.out[-1] == f"{what}: {folder / result}", "the last line says where the result is"
+        assert (folder / result).exists()
+    return folder
+
+
+def test_a_whole_job_on_own_clips(job, clips):
+    with (job / "data.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted((row["label"], row["split"]) for row in rows) == [
+        *[("close door", "test"), *[("close door", "train")] * 3],
+        *[("open door", "test"), *[("open door", "train")] * 3],
+    ]
+    features = load_features(job / "features")
+    assert features.frame_features.shape == (8, 4, 128) and features.text_features.shape == (2, 128)
+    with (job / "negatives.csv").open(newline="", encoding="utf-8") as file:
+        _, *mined = csv.reader(file)
+    other = {"open door": "close door", "close door": "open door"}
+    assert [(row[0], row[1]) for row in mined] == [(row["id"], row["label"]) for row in rows]
+    assert all(row[3].rpartition(":")[0] == other[row[1]] for row in mined), "of two labels one is the negative"
+    made = read_run(job / "run")
+    assert (made["model"]["dim"], made["model"]["frames"], made["model"]["temporal_layers"]) == (128, 4, 2)
+    assert (made["train"]["k"], made["train"]["epochs"], made["train"]["batch_size"]) == (1, 2, 4)
+    assert [line["epoch"] for line in read_history(job / "run")] == [0, 1]
+    scores = json.loads((job / "run" / "scores-test.json").read_text(encoding="utf-8"))
+    assert scores["top1"]["n"] == 2 and scores["classes"] == ["close door", "open door"]
+
+
+@pytest.mark.parametrize("what", JOB)
+def test_a_command_given_twice_ends_alike_and_computes_nothing_anew(what, job, clips, monkeypatch):
+    result, command = JOB[what]
+    before = {path: path.read_bytes() for path in job.rglob("*") if path.is_file()}
+    monkeypatch.setattr(torch.Tensor, "backward", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(mgdmkit.features._ClipFrames, "__getitem__", lambda *args: pytest.fail("decoded again"))
+    ended = mgdm(command, clips=clips, job=job)
+    assert (ended.status, ended.out[-1]) == (0, f"{what}: {job / result}")
+    assert {path: path.read_bytes() for path in job.rglob("*") if path.is_file()} == before
+
+
+def test_frozen_clip_is_scored_where_no_run_is_given(job, tmp_path):
+    ended = mgdm("evaluate --features {job}/features --split train", job=job)
+    path = job / "features" / "scores-train.json"
+    assert (ended.status, ended.out[-1]) == (0, f"scores: {path}")
+    value = json.loads(path.read_text(encoding="utf-8"))["top1"]
+    path.unlink()
+    assert value["n"] == 6 and ended.out[0].startswith(f"Top-1 {100 * value['value']:.1f}% [")
+    assert "(N = 6)" in ended.out[0]
+    mined = mgdm("mine --features {job}/features --out {out}/n.csv --depth 1", job=job, out=tmp_path)
+    assert mined.out[0].startswith("8 clips; frozen CLIP ranks the true label first for ")
+
+
+def test_training_without_negatives_needs_no_mined_ones(job, tmp_path):
+    command = "train paper --features {job}/features --out {out}/run --k 0 --epochs 1 --warmup-epochs 0 --device cpu"
+    ended = mgdm(command + " --temporal-layers 1 --semantic-layers 1", job=job, out=tmp_path)
+    assert (ended.status, ended.out[-1]) == (0, f"run: {tmp_path / 'run'}")
+    assert read_run(tmp_path / "run")["train"]["lr"] == 5e-5, "the paper's recipe, not the small model's"
+
+
+HELP = {
+    "": ["manifest", "clip", "features", "mine", "train", "evaluate", "toy", "notebooks", "doctor", "experiment"],
+    "toy": ["--out", "--seed"],
+    "manifest": ["folder"],
+    "manifest folder": ["--videos", "--group-regex", "--test-list"],
+    "clip": ["--manifest", "--steps", "--batch-size"],
+    "features": ["--clip", "--pretrained", "--frames", "--prompt"],
+    "mine": ["--features", "--depth"],
+    "train": ["paper", "small"],
+    "train paper": ["--mined", "--k INT", "(default: 7)", "--negatives {top,bot,random}", "(default: 5e-05)"],
+    "train small": ["--mined", "--k INT", "(default: 3)", "--temporal-layers", "(default: 0.003)"],
+    "evaluate": ["--run", "--split"],
+    "experiment": ["--seeds"],
+    "notebooks": ["--preset", "--only"],
+    "doctor": [],
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_of_every_command(command):
+    ended = mgdm(f"{command} --help")
+    assert ended.status == 0 and ended.err == ""
+    text = "\n".join(ended.out)
+    assert text.startswith(f"usage: mgdm {command}".rstrip())
+    assert [word for word in HELP[command] if word not in text] == []
+
+
+def test_the_package_runs_as_a_module():
+    ended = subprocess.run([sys.executable, "-m", "mgdmkit", "--help"], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage: mgdm") and "evaluate" in ended.stdout
+
+
+MISTAKES = {
+    "clip --manifest {out}/none.csv --out {out}/clip": "no manifest at {out}/none.csv; make one with `mgdm manifest",
+    "manifest folder --videos {out}/none --out {out}/m.csv": "{out}/none",
+    "features --manifest {job}/data.csv --clip {out}/none --out {out}/f": "neither a folder with a CLIP nor a model",
+    "features --manifest {job}/data.csv --clip {job}/run --out {out}/f": "{job}/run holds no CLIP",
+    "features --manifest {job}/data.csv --clip {job}/clip --out {job}/features": "frames is 4 there, 16 here",
+    "features --manifest {job}/data.csv --clip {job}/clip --out {job}/data.csv/f": "{job}/data.csv",
+    "mine --features {out}/none --out {out}/n.csv": "no features at {out}/none; make them with `mgdm features",
+    "mine --features {job}/features --out {out}/n.csv --depth 0": "depth=0: a corpus of 2 labels offers 1 to 1",
+    "mine --features {job}/features --out {out}/n.csv --depth 2": "depth=2: a corpus of 2 labels offers 1 to 1",
+    "train small --features {job}/features --out {out}/run": "need mined ones; run `mgdm mine` first",
+    "train small --features {job}/features --out {out}/run --mined {job}/negatives.csv": "k=3 (top) needs negatives",
+    "train small --features {job}/features --out {out}/run --k 0 --dim 64": "the features have 128; leave --dim out",
+    "evaluate --features {job}/features --run {out}/none": "{out}/none holds no trained model",
+    "evaluate --features {job}/features --run {job}/run --split val": "there are ['test', 'train']",
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_one_message_and_status_2(command, job, tmp_path):
+    ended = mgdm(command, job=job, out=tmp_path)
+    assert ended.status == 2
+    *before, message = [line for line in ended.err.splitlines() if line.strip()]
+    assert message.startswith("mgdm: ") and MISTAKES[command].format(job=job, out=tmp_path) in message
+    assert not [line for line in before if line.startswith("mgdm: ") or "Traceback" in line]
+    assert list(tmp_path.iterdir()) == [], "and nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "command, told",
+    [
+        ("clip --out {out}/clip --stepps 3", "--stepps"),
+        ("clip --out {out}/clip --steps few", "few"),
+        ("train paper --features {out} --out {out}/run --k -1", "k must not be negative, but is -1"),
+        ("train small --features {out} --out {out}/run --negatives hard", "hard"),
+        ("mine --out {out}/n.csv", "--features"),
+        ("manifset", "manifset"),
+        ("train", "paper"),
+    ],
+)
+def test_a_wrong_option_is_told_with_status_2(command, told, tmp_path):
+    ended = mgdm(command, out=tmp_path)
+    assert ended.status == 2 and told in " ".join(ended.err.split()) and "Traceback" not in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "features --manifest {out}/data.csv --clip {job}/clip --out {out}/f --workers ",
+        "clip --manifest {out}/data.csv --out {out}/clip --steps 2 --batch-size 16 --workers ",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_corrupt_clip_is_named_in_one_message(command, workers, job, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"this is no video")
+    (tmp_path / "data.csv").write_text("id,path,label,split\nbad,bad.mp4,open door,train\n")
+    ended = mgdm(command + str(workers), job=job, out=tmp_path)
+    message = ended.err.splitlines()[-1]
+    assert ended.status == 2 and message.startswith(f"mgdm: {tmp_path / 'bad.mp4'} cannot be read")
+    assert ended.err.count("mgdm: ") == 1 and "Traceback" not in ended.err and "Caught" not in ended.err
+
+
+def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mgdmkit.features._ClipFrames, "__getitem__", interrupted)
+    command = JOB["features"][1].replace("{job}/features", "{out}")
+    ended = mgdm(command, job=job, out=tmp_path)
+    assert ended.status == "stopped; the same command continues"
+    monkeypatch.undo()
+    assert mgdm(command, job=job, out=tmp_path).status == 0
+    assert torch.equal(load_features(tmp_path).frame_features, load_features(job / "features").frame_features)
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(job, tmp_path, monkeypatch):
+    def faulty(*args, **options):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(mgdmkit.features, "claim", faulty)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        mgdm(JOB["features"][1].replace("{job}/features", "{out}"), job=job, out=tmp_path)
