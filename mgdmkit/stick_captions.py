@@ -99,10 +99,12 @@ def caption(clip: Clip, seen: Moment, rng: np.random.Generator) -> str:
     if kind < 0.4:
         # Without the place in half of them: a bare label, too, must tell where it belongs.
         what, place, details = clip.label, _pick(rng, (place, "")), [_pick(rng, (state, state, posture, arms)), scenery]
-    elif kind < 0.6:
+    elif kind < 0.48:
         what, details = posture, [state, arms]
-    else:
+    elif kind < 0.85:
         what, details = posture, [arms, scenery]
+    else:
+        what, details = "", [scenery]
     who = _pick(rng, PEOPLE)
     # The fullest wording that is short enough; what matters least goes first.
     for full in (
