@@ -168,7 +168,9 @@ def test_captions_change_with_the_pose_and_not_with_the_direction_of_time():
         assert len(states) >= 3 or cyclic, label
         # The same choices of wording every time: what differs is what there is to see.
         words = [{caption(clip, seen, np.random.default_rng(i)) for seen in moments} for i in range(30)]
-        assert np.mean([len(captions) > 1 for captions in words]) > (0.3 if cyclic else 0.6), label
+        assert np.mean([len(captions) > 1 for captions in words]) > (0.25 if cyclic else 0.45), (
+            label
+        )  # a sixth tells the place alone
     forwards = clip_of("opening an oven", "train", 0, 0)
     for i in range(12):
         frame = forwards.before + 2 * i % forwards.motion
