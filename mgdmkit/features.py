@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -29,7 +30,7 @@ from mgdmkit.config import write_text_atomic
 from mgdmkit.corpus import PROMPT, prompts
 from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import FolderError, claim, save_tensors
-from mgdmkit.video import read_segments
+from mgdmkit.video import VideoError, read_segments
 
 SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
 
@@ -64,17 +65,49 @@ class Features:
 
 
 class _ClipFrames(Dataset):
-    """Decodes and preprocesses T frames of a clip; runs in the loader's workers, beside the encoder."""
+    """Decodes and preprocesses T frames of each clip of a batch; runs in workers, beside the encoder."""
 
-    def __init__(self, paths: Sequence[Path], T: int, preprocess):
-        self.paths, self.T, self.preprocess = paths, T, preprocess
+    def __init__(self, paths: Sequence[Path], T: int, preprocess, batch_size: int):
+        self.batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
+        self.T, self.preprocess = T, preprocess
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.batches)
 
     def __getitem__(self, i: int) -> Tensor:
-        frames = read_segments(self.paths[i], self.T, mode="center")  # uint8 (T, H, W, 3)
+        """(b, T, 3, S, S)"""
+        return torch.stack([self._clip(path) for path in self.batches[i]])
+
+    def _clip(self, path: Path) -> Tensor:
+        frames = read_segments(path, self.T, mode="center")  # uint8 (T, H, W, 3)
         return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
+
+
+class _ErrorsAsItems(Dataset):
+    def __init__(self, batches: Dataset):
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, i: int) -> Any:
+        try:
+            return self.batches[i]
+        except VideoError as error:
+            return error
+
+
+def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[Any]:
+    """Every batch in order, made by `workers` processes, each `prefetch` ahead; their `VideoError` is raised as it is.
+
+    Raised in a worker it would arrive with a traceback as its message, and keep the workers: until a garbage
+    collection that waits five seconds for each.
+    """
+    ahead = prefetch if workers else None
+    for batch in DataLoader(_ErrorsAsItems(batches), batch_size=None, num_workers=workers, prefetch_factor=ahead):
+        if isinstance(batch, VideoError):
+            raise batch
+        yield batch
 
 
 def extract_features(
@@ -122,11 +155,9 @@ def extract_features(
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total) as bar:
         for start, stop in todo:
-            paths = manifest.video_paths[start:stop]
-            decoded = _ClipFrames(paths, frames, clip.preprocess)
-            loader = DataLoader(decoded, batch_size, num_workers=workers)
+            decoded = _ClipFrames(manifest.video_paths[start:stop], frames, clip.preprocess, batch_size)
             parts = []
-            for pictures in loader:  # (b, T, 3, S, S)
+            for pictures in load_batches(decoded, workers):  # (b, T, 3, S, S)
                 parts.append(clip.encode_image(pictures.flatten(0, 1)).unflatten(0, (-1, frames)))
                 bar.update(len(pictures))
             save_tensors(_shard_path(out, start), {"frame_features": torch.cat(parts)})

@@ -14,13 +14,14 @@ from typing import Any
 import open_clip
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset, Subset
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from mgdmkit.clip import SMALL_CLIP, FrozenClip, load_clip, new_small_clip, save_small_clip
 from mgdmkit.config import Config, write_text_atomic
 from mgdmkit.corpus import PROMPT
+from mgdmkit.features import load_batches
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import claim, load_checkpoint, save_checkpoint
@@ -135,8 +136,8 @@ def pretrain(
     first, history = progress.get("step", 0), progress.get("history", [])
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
     todo = Subset(stills, range(first, config.steps))
-    loader = DataLoader(todo, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
-    bar = tqdm(loader, desc="small CLIP", initial=first, total=config.steps, unit="step", disable=quiet)
+    batches = load_batches(todo, workers, prefetch=4)
+    bar = tqdm(batches, desc="small CLIP", initial=first, total=config.steps, unit="step", disable=quiet)
     for step, (pictures, captions) in zip(itertools.count(first), bar):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config.steps, config.steps // 10, config.lr)

@@ -35,10 +35,6 @@ _DECLARING = ("avi", "matroska", "mov")
 class VideoError(Exception):
     """A video that cannot be read whole; the message names the file, the cause and what to do."""
 
-    def __init__(self, message: str):
-        # A DataLoader makes the error of its worker anew, with the whole traceback as the message.
-        super().__init__(message.rpartition(f"{__name__}.VideoError: ")[2].rstrip())
-
 
 def segment_indices(
     num_frames: int, T: int, mode: Mode = "center", generator: torch.Generator | None = None

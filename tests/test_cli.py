@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from conftest import write_video
+from narrow_clip import narrow_clip  # noqa: F401
 
 import mgdmkit.features
 from mgdmkit.__main__ import main

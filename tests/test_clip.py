@@ -9,6 +9,7 @@ import open_clip
 import pytest
 import torch
 from huggingface_hub import constants
+from narrow_clip import narrow
 from open_clip import factory
 from PIL import Image
 from safetensors.torch import save_file
@@ -110,21 +111,24 @@ def test_the_preprocessing_is_the_configured_one(folder):
     assert torch.allclose(load_clip(str(folder)).preprocess(image), expected, atol=1e-6)
 
 
-def test_the_logit_scale_is_at_most_100(tmp_path):
+def test_the_logit_scale_is_at_most_100(tmp_path, monkeypatch):
+    narrow(monkeypatch, tmp_path)
     model = new_small_clip(0)
     scales = []
     for exponent in (3.0, 5.0):
         model.logit_scale.data.fill_(exponent)
-        save_small_clip(model, tmp_path)
-        scales.append(load_clip(str(tmp_path)).logit_scale)
+        save_small_clip(model, tmp_path / "clip")
+        scales.append(load_clip(str(tmp_path / "clip")).logit_scale)
     assert scales == [pytest.approx(np.exp(3.0), rel=1e-6), 100.0]
 
 
-def test_the_fingerprint_tells_one_changed_weight_and_other_preprocessing(folder, tmp_path):
+def test_the_fingerprint_tells_one_changed_weight_and_other_preprocessing(tmp_path, monkeypatch):
+    narrow(monkeypatch, tmp_path)
     model = new_small_clip(3)
-    save_small_clip(model, tmp_path / "copy")
-    same = load_clip(str(tmp_path / "copy")).fingerprint
-    assert same == load_clip(str(folder)).fingerprint, "the folder's name does not count"
+    save_small_clip(model, tmp_path / "one")
+    save_small_clip(new_small_clip(3), tmp_path / "copy")
+    same = load_clip(str(tmp_path / "one")).fingerprint
+    assert same == load_clip(str(tmp_path / "copy")).fingerprint, "the folder's name does not count"
     model.visual.proj.data[0, 0] += 1e-6
     save_small_clip(model, tmp_path / "weight")
     save_small_clip(new_small_clip(3), tmp_path / "mean")

@@ -1,10 +1,12 @@
 """Features on disk: they are those of the asked-for frames, survive interruptions and damage, and do not mix."""
 
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import write_video
+from narrow_clip import narrow_clip  # noqa: F401
 from PIL import Image
 
 import mgdmkit.features as module
@@ -183,6 +185,7 @@ def test_a_corrupt_clip_is_named_also_by_a_worker(rows, clip, tmp_path, workers)
     message = str(caught.value)
     assert message.startswith(str(bad)) and "take it out of the manifest" in message
     assert len(message.splitlines()) == 1, "the worker's traceback is not part of the message"
+    assert active_children() == [], "the workers have ended, though the traceback is still held"
     with pytest.raises(FolderError, match="not finished"):
         load_features(tmp_path / "f")
 

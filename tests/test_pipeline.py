@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from narrow_clip import narrow_clip  # noqa: F401
 
 import mgdmkit.features
 import mgdmkit.pipeline as module

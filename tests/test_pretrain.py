@@ -3,11 +3,13 @@
 import json
 import math
 from dataclasses import replace
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
 import torch
 from conftest import write_video
+from narrow_clip import narrow_clip  # noqa: F401
 from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
@@ -241,6 +243,7 @@ def test_a_corrupt_clip_is_named_also_by_a_worker(tmp_path):
     with pytest.raises(VideoError) as caught:
         run(tmp_path / "clip", stills=stills, workers=1)
     assert str(caught.value).startswith(str(tmp_path / "bad.mp4")) and "Traceback" not in str(caught.value)
+    assert active_children() == [], "the workers have ended, though the traceback is still held"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
