@@ -39,12 +39,14 @@ class Videos:
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """ "auto" takes CUDA, then Apple's MPS, then the CPU; anything else is taken as said."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """ "auto" takes CUDA, then Apple's MPS, then the CPU; `ValueError` for a device that is not there."""
+    if device == "auto":
+        names = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        device = next((name for name, there in names.items() if there), "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} is not to be had here; choose auto, cpu, cuda or mps") from error
 
 
 def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:

@@ -11,6 +11,7 @@ from mgdmkit.evaluate import predict, score
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import (
     Videos,
+    choose_device,
     choose_negatives,
     learning_rate,
     load_model,
@@ -165,3 +166,10 @@ def test_history_is_json_lines_with_finite_numbers(tmp_path):
     assert len(lines) == 6
     for line in map(json.loads, lines):
         assert math.isfinite(line["loss"]) and 0 < line["logit_scale"] <= 100.001 and line["lr"] >= 0
+
+
+def test_a_device_that_is_not_there_is_named():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device().type in ("cpu", "cuda", "mps")
+    with pytest.raises(ValueError, match="device 'foo' is not to be had here"):
+        choose_device("foo")
