@@ -26,7 +26,7 @@ from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import claim, load_checkpoint, save_checkpoint
 from mgdmkit.stickactions import DATASET_VERSION, render_still
-from mgdmkit.train import choose_device, learning_rate
+from mgdmkit.train import choose_device, learning_rate, parameter_groups
 from mgdmkit.video import read_segments
 
 CHECKPOINT_EVERY = 100  # steps: what an interruption can cost
@@ -53,12 +53,16 @@ class PretrainConfig(Config):
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
 
 
+def _small_clip() -> dict[str, Any]:
+    return json.loads(SMALL_CLIP.read_text(encoding="utf-8"))
+
+
 class StickStills(Dataset):
     """Fresh StickActions stills with captions: item i is a batch, a function of (seed, i) alone."""
 
     def __init__(self, config: PretrainConfig):
         self.seed, self.batch_size = config.seed, config.batch_size
-        self.image_size = json.loads(SMALL_CLIP.read_text())["model_cfg"]["vision_cfg"]["image_size"]
+        self.image_size = _small_clip()["model_cfg"]["vision_cfg"]["image_size"]
         self.fingerprint = f"StickActions {DATASET_VERSION}"
 
     def __getitem__(self, i: int) -> tuple[Tensor, list[str]]:
@@ -83,7 +87,7 @@ class ClipStills(Dataset):
     def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 16):
         self.paths, self.labels = manifest.video_paths, list(manifest.table["label"])
         self.seed, self.batch_size, self.frames_per_clip = config.seed, config.batch_size, frames_per_clip
-        size = json.loads(SMALL_CLIP.read_text())["model_cfg"]["vision_cfg"]["image_size"]
+        size = _small_clip()["model_cfg"]["vision_cfg"]["image_size"]
         self.short_side = round(1.25 * size)
         self.crop = v2.RandomResizedCrop(size, scale=(0.4, 1.0), ratio=(0.8, 1.25), antialias=True)
         self.fingerprint = f"manifest {manifest.fingerprint()}"
@@ -124,14 +128,16 @@ def pretrain(
     Raises:
         FolderError: when `out` holds a CLIP trained otherwise.
     """
-    model = json.loads(SMALL_CLIP.read_text(encoding="utf-8"))
+    model = _small_clip()
     recipe = {"config": config.to_dict(), "stills": stills.fingerprint, "model": model}
     claim(out / "clip_training.json", recipe)
     if (out / "open_clip_model.safetensors").is_file():
         return load_clip(str(out))
     where = choose_device(device)
     model = new_small_clip(config.seed).to(where).train()
-    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), eps=1e-6)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), eps=1e-6
+    )
     progress = load_checkpoint(out / "checkpoint.pt", model, optimizer)
     first, history = progress.get("step", 0), progress.get("history", [])
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
@@ -169,12 +175,6 @@ def contrastive_loss(model: nn.Module, pictures: Tensor, tokens: Tensor) -> Tens
 
 def normalise(pictures: Tensor) -> Tensor:
     """uint8 (n, 3, S, S) -> float, with the mean and deviation of the small CLIP's preprocessing."""
-    preprocess = json.loads(SMALL_CLIP.read_text())["preprocess_cfg"]
+    preprocess = _small_clip()["preprocess_cfg"]
     mean, std = (pictures.new_tensor(preprocess[key], dtype=torch.float32).view(3, 1, 1) for key in ("mean", "std"))
     return (pictures.float() / 255 - mean) / std
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
