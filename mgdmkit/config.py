@@ -75,8 +75,18 @@ class MGDMConfig(Config):
     """False replaces the semantic discriminator by the raw text embeddings (Table 7)."""
     frame_positions: bool = True
     """Learned positions of the frames; not in eq. 13, but in the code bases that the paper builds on."""
+    attention: Literal["cosine", "dot"] = "cosine"
+    """What the softmax over frames of eq. 15 sees. The print multiplies without normalising (`dot`); the code bases
+    that the paper builds on take the cosine over `attention_temperature`, nearly the same at CLIP's raw norms of 10."""
     attention_temperature: float = 0.01
-    """Temperature of the softmax over frames in eq. 15, which is taken over cosines."""
+    """Temperature of that softmax under `attention="cosine"`."""
+    guide: Literal["positive", "each"] = "positive"
+    """Whose attention makes V (eq. 15): the group's positive text for all its columns, or each text for its own."""
+    context: Literal["group", "joint"] = "group"
+    """What one text of eq. 17 sees in training: its own group, or all l*g texts of the batch as one sequence."""
+    similarity: Literal["cosine", "dot_text_normalized"] = "cosine"
+    """Eq. 4 prints a plain product. `dot_text_normalized`: only the text has length 1, as in BIKE, so that a longer
+    V gives larger logits."""
     logit_scale: float = 100.0
     """Start of the learned 1/tau of eq. 7-8; it is clamped at 100, as in CLIP."""
 
@@ -86,10 +96,25 @@ class MGDMConfig(Config):
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.dim % self.num_heads:
             raise ValueError(f"dim={self.dim} does not divide into {self.num_heads} heads; set heads")
+        check_choice("attention", self.attention, ("cosine", "dot"))
+        check_choice("guide", self.guide, ("positive", "each"))
+        check_choice("context", self.context, ("group", "joint"))
+        check_choice("similarity", self.similarity, ("cosine", "dot_text_normalized"))
+        self._refuse_without_effect("representer", ("attention", "guide", "frame_positions"))
+        self._refuse_without_effect("discriminator", ("context",))
         if self.attention_temperature <= 0:
             raise ValueError(f"attention_temperature must be positive, not {self.attention_temperature}")
         if not 0 < self.logit_scale <= 100:
             raise ValueError(f"logit_scale must lie in (0, 100], not {self.logit_scale}")
+
+    def _refuse_without_effect(self, module: str, options: tuple[str, ...]) -> None:
+        """A reading of a module that is switched off would name a run after something it does not do."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        if getattr(self, module):
+            return
+        if changed := [name for name in options if getattr(self, name) != defaults[name]]:
+            values = ", ".join(f"{name}={getattr(self, name)!r}" for name in changed)
+            raise ValueError(f"{values} has no effect with {module}=False; leave it out")
 
     @property
     def num_heads(self) -> int:

@@ -3,6 +3,7 @@
 Axes, named once: b videos, T frames, l text groups, g = 1 + k texts a group (the positive first), D width.
 The paper repeats each video 1 + k times; the repeated rows are redundant (eq. 4-6 keep the same loss and
 gradients without them), so a video keeps one vector per *group*: V is (b, l, D), not (b(1+k), l(1+k), D).
+Under the reading guide="each" every text makes its own: V is (b, l, g, D).
 """
 
 import math
@@ -19,13 +20,13 @@ class MGDMOutput(NamedTuple):
     """What one forward pass gives; every part is kept so that analysis needs no hooks."""
 
     logits: Tensor
-    """(b, l, g) cosine of V[i, j] and E[j, m], times `logit_scale`."""
+    """(b, l, g) similarity of V[i, j] and E[j, m], times `logit_scale`."""
     video_features: Tensor
-    """(b, l, D) V of eq. 16: video i as seen by the positive text of group j."""
+    """(b, l, D) V of eq. 16: video i as seen by the positive text of group j; (b, l, g, D) if guide="each"."""
     text_features: Tensor
     """(l, g, D) E of eq. 18."""
     attention: Tensor
-    """(b, l, T) V_att of eq. 15; sums to 1 over the frames."""
+    """(b, l, T) V_att of eq. 15, which sums to 1 over the frames; (b, l, g, T) if guide="each"."""
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -51,11 +52,11 @@ def transformer(dim: int, layers: int, heads: int, mlp_ratio: int) -> nn.Transfo
 
 
 class VideoRepresenter(nn.Module):
-    """Frames (b, T, D) and guiding texts (l, D) -> V (b, l, D) and the attention over frames (b, l, T)."""
+    """Frames (b, T, D) and guiding texts (..., D) -> V (b, ..., D) and the attention over frames (b, ..., T)."""
 
     def __init__(self, config: MGDMConfig):
         super().__init__()
-        self.temperature = config.attention_temperature
+        self.cosine, self.temperature = config.attention == "cosine", config.attention_temperature
         self.blocks = transformer(config.dim, config.temporal_layers, config.num_heads, config.mlp_ratio)
         self.frame_positions = nn.Parameter(torch.empty(config.frames, config.dim)) if config.frame_positions else None
         if self.frame_positions is not None:
@@ -65,9 +66,13 @@ class VideoRepresenter(nn.Module):
         f = frame_features
         x = f if self.frame_positions is None else f + self.frame_positions
         f_d = f + self.blocks(x)  # eq. 13-14; the residual adds f without its positions
-        cosine = torch.einsum("btd,ld->blt", F.normalize(f_d, dim=-1), F.normalize(guides, dim=-1))
-        attention = torch.softmax(cosine / self.temperature, dim=-1)  # eq. 15
-        return torch.einsum("btd,blt->bld", f_d, attention), attention  # eq. 16
+        if self.cosine:
+            scores = torch.einsum("btd,...d->b...t", F.normalize(f_d, dim=-1), F.normalize(guides, dim=-1))
+            scores = scores / self.temperature
+        else:
+            scores = torch.einsum("btd,...d->b...t", f_d, guides)
+        attention = torch.softmax(scores, dim=-1)  # eq. 15
+        return torch.einsum("btd,b...t->b...d", f_d, attention), attention  # eq. 16
 
 
 class MeanOfFrames(nn.Module):
@@ -80,14 +85,19 @@ class MeanOfFrames(nn.Module):
 
 
 class SemanticDiscriminator(nn.Module):
-    """Text groups (l, g, D) -> E (l, g, D): self-attention inside each group, a set, so without positions."""
+    """Text groups (l, g, D) -> E (l, g, D): self-attention inside each group, a set, so without positions.
+
+    Under the reading context="joint" the l*g texts are one sequence.
+    """
 
     def __init__(self, config: MGDMConfig):
         super().__init__()
+        self.joint = config.context == "joint"
         self.blocks = transformer(config.dim, config.semantic_layers, config.num_heads, config.mlp_ratio)
 
     def forward(self, text_features: Tensor) -> Tensor:
-        return text_features + self.blocks(text_features)  # eq. 17-18
+        sequences = text_features.flatten(0, 1)[None] if self.joint else text_features  # (1, l*g, D) or (l, g, D)
+        return text_features + self.blocks(sequences).view_as(text_features)  # eq. 17-18
 
 
 class MGDM(nn.Module):
@@ -113,11 +123,14 @@ class MGDM(nn.Module):
             ValueError: for shapes that do not fit the configuration.
         """
         self._check(frame_features, text_features)
-        guides = text_features[:, 0]  # w^p of eq. 15 is the raw text embedding, before the discriminator
+        each = self.config.guide == "each"
+        guides = text_features if each else text_features[:, 0]  # w^p of eq. 15: raw, before the discriminator
         V, attention = self.representer(frame_features, guides)  # (b, l, D), (b, l, T)
         E = self.discriminator(text_features)  # (l, g, D)
-        cosine = torch.einsum("bld,lgd->blg", F.normalize(V, dim=-1), F.normalize(E, dim=-1))
-        logits = cosine * self.logit_scale.exp()  # 1/tau of eq. 7-8
+        video = F.normalize(V, dim=-1) if self.config.similarity == "cosine" else V
+        pairs = "blgd,lgd->blg" if each else "bld,lgd->blg"
+        similarity = torch.einsum(pairs, video, F.normalize(E, dim=-1))  # eq. 4
+        logits = similarity * self.logit_scale.exp()  # 1/tau of eq. 7-8
         return MGDMOutput(logits, V, E, attention)
 
     @torch.no_grad()
