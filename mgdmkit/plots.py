@@ -303,6 +303,38 @@ def margins(ax: Axes, groups: Mapping[str, Any]) -> Axes:
     return ax
 
 
+def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any, unit: str = "GMAC") -> Axes:
+    """What each part costs, the first on top: dark what a counting rule sees, hatched what it leaves out.
+
+    Args:
+        parts: n names; counted, total: (n,) costs in `unit`, written at the right, too: the small bars matter most.
+    Raises:
+        ValueError: where more is counted than there is.
+    """
+    counted, total = _array(counted).astype(float), _array(total).astype(float)
+    for part, seen, true in zip(parts, counted, total, strict=True):
+        if not 0 <= seen <= true:
+            raise ValueError(f"{part!r}: {seen} {unit} counted of {true} {unit}")
+    places = np.arange(len(parts))
+    ax.barh(places, counted, color=LINES[0], edgecolor=INK, linewidth=0.8, label="counted")
+    rest = total - counted
+    ax.barh(places, rest, left=counted, color=OTHER, edgecolor=INK, linewidth=0.8, hatch="///", label="left out")
+    for place, seen, true in zip(places, counted, total, strict=True):
+        ax.annotate(
+            f"{seen:.3g} of {true:.3g}" if true < 100 else f"{seen:.0f} of {true:.0f}",
+            (true, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+        )
+    ax.set_yticks(places, parts)
+    ax.set_ylim(len(parts) - 0.5, -0.5)
+    ax.set_xlabel(unit)
+    ax.margins(x=0.25)
+    return ax
+
+
 def _array(values: Any) -> np.ndarray:
     """A tensor, on any device and with a gradient or not, or anything that numpy takes."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

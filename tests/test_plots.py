@@ -258,6 +258,26 @@ def test_margins_keep_every_video_and_mark_the_median(ax):
     assert labels_of(ax.yaxis) == ["raw", "k = 3"]
 
 
+# ---- costs ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_counted_and_what_is_left_out_make_the_whole(ax):
+    plots.costs(ax, ["encoder", "blocks"], torch.tensor([800.0, 0.25]), [1296.0, 1.0])
+    counted, rest = ax.containers
+    assert [bar.get_width() for bar in counted] == [800, 0.25]
+    assert [(bar.get_x(), bar.get_width()) for bar in rest] == [(800, 496), (0.25, 0.75)]
+    assert all(bar.get_hatch() for bar in rest) and not any(bar.get_hatch() for bar in counted)  # apart without colour
+    assert [text.get_text() for text in ax.texts] == ["800 of 1296", "0.25 of 1"]
+    assert labels_of(ax.yaxis) == ["encoder", "blocks"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first part on top
+    assert ax.get_xlim()[0] == 0  # a bar that begins elsewhere would lie about its length
+
+
+def test_more_than_there_is_cannot_be_counted(ax):
+    with pytest.raises(ValueError, match=r"'blocks': 2\.0 GMAC counted of 1\.0 GMAC"):
+        plots.costs(ax, ["blocks"], [2], [1])
+
+
 # ---- the style ------------------------------------------------------------------------------------------------
 
 
