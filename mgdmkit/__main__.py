@@ -16,7 +16,9 @@ from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig
 app = tyro.extras.SubcommandApp()
 manifest_app = tyro.extras.SubcommandApp()
 train_app = tyro.extras.SubcommandApp()
+experiment_app = tyro.extras.SubcommandApp()
 Flat = tyro.conf.OmitArgPrefixes
+ROOT = Path("runs/demo")
 
 
 def done(what: str, path: Path) -> None:
@@ -242,48 +244,117 @@ train_app.command(_train_with(MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMAL
 
 
 @app.command
-def evaluate(features: Path, run: Path | None = None, split: str = "test", device: str = "auto") -> None:
+def evaluate(
+    features: Path,
+    run: Path | None = None,
+    split: str = "test",
+    inference: Literal["single", "rerank", "joint"] | None = None,
+    device: str = "auto",
+) -> None:
     """Score a run, or frozen CLIP without one, on exactly the clips of a split.
 
     Args:
         features: Folder made by `mgdm features`.
         run: Folder made by `mgdm train`; without it, zero-shot CLIP is scored.
         split: The split to score.
+        inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
+            the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
         device: auto, cpu, cuda or mps.
     """
-    from mgdmkit.evaluate import predict, score
+    from mgdmkit.evaluate import score
     from mgdmkit.features import load_features
+    from mgdmkit.inference import predict
     from mgdmkit.mining import zero_shot_logits
-    from mgdmkit.train import load_model
+    from mgdmkit.train import load_model, read_run
 
-    cached = load_features(features).split(split)
+    cached, name = load_features(features).split(split), f"scores-{split}.json"
     if run is None:
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
     else:
-        model = load_model(run, device)
-        logits, path = predict(model, cached.frame_features, cached.text_features), run
+        model, k, path = load_model(run, device), read_run(run)["train"]["k"], run
+        logits = predict(model, cached.frame_features, cached.text_features, inference=inference, k=k)
+        name = f"scores-{split}-{inference}.json" if inference else name
     scores = score(logits, cached.labels)
     print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
-    done("scores", scores.to_json(path / f"scores-{split}.json", cached.classes))
+    done("scores", scores.to_json(path / name, cached.classes))
 
 
-@app.command
-def experiment(
-    out: Path, root: Path = Path("runs/demo"), preset: str = "demo", seeds: int = 3, device: str = "auto"
-) -> None:
-    """StickActions: no negatives, 3 and 7 hard ones, 3 random ones, over seeds, as one table.
+@experiment_app.command
+def k(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, workers: int = 1) -> None:
+    """No negatives, 3 and 7 hard ones, 3 random ones, on the test split of StickActions.
 
     Args:
-        out: The CSV to write.
+        out: The CSV to write, a row for each run.
         root: Where data, weights, features and runs live; what is missing is made.
         preset: smoke, demo or full.
-        seeds: Seeds per variant.
-        device: auto, cpu, cuda or mps.
+        seeds: Trainings of each variant.
+        workers: Processes that train, one core each.
     """
     from mgdmkit.experiments import K_GRID, run_grid, summary
     from mgdmkit.pipeline import prepare
 
-    print(summary(run_grid(prepare(root, preset), K_GRID, seeds, out, device=device)).to_string())
+    print(summary(run_grid(prepare(root, preset), K_GRID, seeds, out, workers=workers)).to_string())
+    done("table", out)
+
+
+@experiment_app.command
+def recipe(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 2, workers: int = 1) -> None:
+    """Learning rate and epochs of the small recipe, on the validation split of StickActions.
+
+    Args:
+        out: The CSV to write, a row for each run.
+        root: Where data, weights, features and runs live; what is missing is made.
+        preset: smoke, demo or full.
+        seeds: Trainings of each variant.
+        workers: Processes that train, one core each.
+    """
+    from mgdmkit.experiments import RECIPE_GRID, run_grid, summary
+    from mgdmkit.pipeline import prepare
+
+    table = run_grid(prepare(root, preset), RECIPE_GRID, seeds, out, split="val", workers=workers)
+    print(summary(table).to_string())
+    done("table", out)
+
+
+@experiment_app.command
+def readings(
+    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 7, workers: int = 1
+) -> None:
+    """Each reading of the paper against the default, paired over the test videos of StickActions and the seeds.
+
+    Args:
+        out: The CSV to write, a row for each reading; the runs go beside it, to NAME_runs.csv.
+        root: Where data, weights, features and runs live; what is missing is made.
+        preset: smoke, demo or full.
+        seeds: Trainings of each reading.
+        negatives: k, hard negatives in a group.
+        workers: Processes that train, one core each.
+    """
+    from mgdmkit.experiments import compare_readings
+    from mgdmkit.pipeline import prepare
+
+    print(compare_readings(prepare(root, preset), negatives, seeds, out, workers=workers).to_string(index=False))
+    done("table", out)
+
+
+@experiment_app.command
+def blind(
+    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 7, workers: int = 1
+) -> None:
+    """Shortcut audit: can the positive be told from its group without the video? On the test split of StickActions.
+
+    Args:
+        out: The CSV to write: context, guide, trained or not, blindfold, seed, accuracy with its interval, chance.
+        root: Where data, weights, features and runs live; what is missing is made.
+        preset: smoke, demo or full.
+        seeds: Trainings of each variant.
+        negatives: k, hard negatives in a group.
+        workers: Processes that train, one core each.
+    """
+    from mgdmkit.experiments import audit
+    from mgdmkit.pipeline import prepare
+
+    print(audit(prepare(root, preset), negatives, seeds, out, workers=workers).to_string(index=False))
     done("table", out)
 
 
@@ -303,6 +374,51 @@ def notebooks(out: Path = Path("runs/demo"), preset: Literal["smoke", "demo", "f
 
 
 @app.command
+def complexity(
+    clip: str = "ViT-L-14",
+    frames: int = 16,
+    k: int = 7,
+    temporal_layers: int = 6,
+    semantic_layers: int = 2,
+    out: Path | None = None,
+) -> None:
+    """Count multiply-adds and parameters (Table 8), as the paper counts and in truth; needs no weights.
+
+    Args:
+        clip: An open_clip model whose towers are CLIP's transformers, or a folder made by `mgdm clip`.
+        frames: Frames per video, T.
+        k: Negatives per video.
+        temporal_layers: Blocks of the video representer.
+        semantic_layers: Blocks of the semantic discriminator.
+        out: Write the first table as a CSV, too.
+    """
+    from mgdmkit.complexity import PAPER_TABLE8, SEEN_BY_THE_PAPER, added, parts, splits, table8
+    from mgdmkit.config import write_text_atomic
+
+    def show(title: str, rows) -> None:
+        print(f"{title}
+{rows.to_string(index=False, float_format='{:.6f}'.format)}")
+
+    depth = {"temporal_layers": temporal_layers, "semantic_layers": semantic_layers}
+    table, share = table8(clip, frames, **depth, ks=sorted({0, k})), parts(clip, frames, k, **depth)
+    show(f"{clip}, {frames} frames: 1e9 multiply-adds (gmac) and 1e6 parameters (mparams), for one video", table)
+    print("The paper prints, for ViT-L-14 and 16 frames:", end=" ")
+    print(*(f"{model} {gmac} G, {mparams} M" for model, (gmac, mparams) in PAPER_TABLE8.items()), sep="; ")
+    print(SEEN_BY_THE_PAPER)
+    show(f"
+The parts of MGDM, k = {k}", share)
+    more = added(share)
+    print(f"MGDM's modules add {more['modules']:.3f}% to CLIP with one prompt ({more['paper']:.3f}% as the paper counts)")
+    print(f"and {k} further prompts {more['prompts']:.3f}%, unless text embeddings are cached.")
+    blocks = temporal_layers + semantic_layers
+    show(f"
+Splits of {blocks} blocks, as the paper counts; fits: both round to its figures", splits(clip, blocks, frames))
+    if out:
+        write_text_atomic(out, table.to_csv(index=False))
+        done("table", out)
+
+
+@app.command
 def doctor() -> None:
     """Check this machine: versions, device, decoders, disk, CLIP weights, and what to do about each problem."""
     from mgdmkit.doctor import main as run_checks
@@ -312,6 +428,7 @@ def doctor() -> None:
 
 app.command(manifest_app, name="manifest")
 app.command(train_app, name="train")
+app.command(experiment_app, name="experiment")
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
-from mgdmkit.evaluate import Scores, predict, score
+from mgdmkit.evaluate import Scores, score
 from mgdmkit.features import Features, extract_features
+from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest
 from mgdmkit.mining import Negatives, load_negatives, mine_negatives, save_negatives
 from mgdmkit.model import MGDM
@@ -114,9 +115,9 @@ class Trained:
     scores: Scores
 
 
-def run_name(k: int, negatives: str, seed: int) -> str:
-    """The folder's name: `k3-top-seed0`, or `k0-seed0`."""
-    return f"k{k}-{negatives}-seed{seed}" if k else f"k0-seed{seed}"
+def run_name(k: int, negatives: str) -> str:
+    """`k3-top`, or `k0`; a run's folder adds its seed, as in `k3-top-seed0`."""
+    return f"k{k}-{negatives}" if k else "k0"
 
 
 def train_and_score(
@@ -130,19 +131,21 @@ def train_and_score(
     quiet: bool = False,
     model: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
+    inference: Inference | None = None,
     name: str | None = None,
 ) -> Trained:
     """Train (or load) one MGDM under `root/runs` and score it on a split.
 
     Args:
         model, training: what differs from the small model and the preset's training.
+        inference: how it is tested, see `predict`.
         name: the run's folder; needed when `model` or `training` are given, so that runs stay apart.
     """
     D, T = prepared.features.text_features.shape[1], prepared.features.frame_features.shape[1]
     model_config = replace(MGDMConfig(dim=D, frames=T, heads=max(1, D // 64)), **{**SMALL_MODEL, **(model or {})})
     options = {**SMALL_TRAIN, **PRESETS[prepared.preset].training, **(training or {})}
     config = TrainConfig(k=k, negatives=negatives, seed=seed, **options)
-    name = name or run_name(k, config.negatives, seed)
+    name = name or f"{run_name(k, config.negatives)}-seed{seed}"
     folder = prepared.root / "runs" / name
     network = train(
         model_config,
@@ -156,7 +159,8 @@ def train_and_score(
         quiet=quiet,
     )
     videos = prepared.videos(split)
-    logits = predict(network, videos.frame_features, prepared.features.text_features)
+    logits = predict(network, videos.frame_features, prepared.features.text_features, inference=inference, k=k)
     scores = score(logits, videos.labels)
-    scores.to_json(folder / f"scores-{split}.json", prepared.features.classes)
+    tested = f"{split}-{inference}" if inference else split
+    scores.to_json(folder / f"scores-{tested}.json", prepared.features.classes)
     return Trained(name, folder, network, logits, scores)

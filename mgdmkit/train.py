@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
-from mgdmkit.evaluate import predict, score
+from mgdmkit.evaluate import score
+from mgdmkit.inference import predict
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, random_negatives, select
 from mgdmkit.model import MGDM
@@ -105,7 +106,7 @@ def train(
     group_labels = torch.cat([training.labels[:, None], negative_labels], dim=1)  # (N, g), the positive first
     data = _fingerprint(training.frame_features, group_labels, text_features)
     claim(out / "config.json", {"model": model_config.to_dict(), "train": config.to_dict(), "data": data})
-    model = _new_model(model_config, config.seed)
+    model = new_model(model_config, config.seed)
     if (out / "model.safetensors").is_file():
         model.load_state_dict(load_file(out / "model.safetensors"))
         return model.to(choose_device(device)).eval()
@@ -199,7 +200,8 @@ def _fingerprint(*tensors: Tensor) -> str:
     return digest.hexdigest()[:16]
 
 
-def _new_model(config: MGDMConfig, seed: int) -> MGDM:
+def new_model(config: MGDMConfig, seed: int) -> MGDM:
+    """The untrained model that every run with this seed starts from."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return MGDM(config)

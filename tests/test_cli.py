@@ -144,7 +144,8 @@ HELP = {
     "train paper": ["--mined", "--k INT", "(default: 7)", "--negatives {top,bot,random}", "(default: 5e-05)"],
     "train small": ["--mined", "--k INT", "(default: 3)", "--temporal-layers", "(default: 0.003)"],
     "evaluate": ["--run", "--split"],
-    "experiment": ["--seeds"],
+    "experiment": ["k", "recipe", "readings", "blind"],
+    "experiment readings": ["--seeds", "--workers"],
     "notebooks": ["--preset", "--only"],
     "doctor": [],
 }

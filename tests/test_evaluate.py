@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mgdmkit import MGDM, MGDMConfig
-from mgdmkit.evaluate import label_rank, predict, score, wilson
+from mgdmkit.evaluate import blind_accuracy, label_rank, paired_difference, score, wilson
 
 LOGITS = torch.tensor([[3.0, 1, 2, 0, 0.5, 0.1], [3, 1, 2, 0, 0.5, 0.1], [0, 5, 1, 2, 3, 4], [0, 5, 1, 2, 3, 4]])
 
@@ -45,19 +45,76 @@ def test_wilson_against_published_values(correct, n, low, high):
         wilson(n + 1, n)
 
 
-def test_prediction_covers_each_video_once_whatever_the_batch():
-    torch.manual_seed(0)
-    model = MGDM(MGDMConfig(dim=8, frames=3, temporal_layers=1, semantic_layers=1, heads=2)).double().train()
-    frames, texts = torch.randn(7, 3, 8).double(), torch.randn(5, 8).double()
-    whole = predict(model, frames, texts, batch_size=7)
-    assert whole.shape == (7, 5) and model.training
-    torch.testing.assert_close(predict(model, frames, texts, batch_size=3), whole)
-    torch.testing.assert_close(predict(model, frames.flip(0), texts, batch_size=2), whole.flip(0))
-    # Each class is alone in its group, so a class does not change another's score.
-    torch.testing.assert_close(predict(model, frames, texts[:2]), whole[:, :2])
-
-
 def test_json_has_names_and_null_for_missing_classes(tmp_path):
     path = score(LOGITS, torch.tensor([0, 3, 1, 0])).to_json(tmp_path / "s.json", "abcdef")
     values = json.loads(path.read_text())
     assert values["top1"]["n"] == 4 and values["per_class"]["c"] is None and values["per_class"]["b"] == 1.0
+
+
+def test_paired_difference_of_tables_that_can_be_counted():
+    ours = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]]).bool()
+    theirs = torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0]]).bool()
+    found = paired_difference(ours, theirs)
+    assert found.value == pytest.approx(3 / 8) and 0 <= found.low < found.value < found.high <= 1
+    assert paired_difference(theirs, ours).value == pytest.approx(-3 / 8)
+    assert paired_difference(ours, ours)[:] == (0, 0, 0)
+    assert paired_difference(ours, theirs) == found, "seeded"
+    with pytest.raises(ValueError, match="two tables"):
+        paired_difference(ours, theirs[:, :2])
+
+
+def test_paired_interval_matches_the_textbook_for_one_seed_and_many_videos():
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = (torch.rand(1, 2000, generator=generator) < share for share in (0.6, 0.5))
+    found = paired_difference(ours, theirs)
+    half = 1.96 * (ours.double() - theirs.double()).std().item() / math.sqrt(2000)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.05)
+
+
+AUDIT = MGDMConfig(dim=16, frames=3, temporal_layers=1, semantic_layers=1, heads=2)
+
+
+def audited(model, blindfold, N=200, g=4, C=40, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    texts, labels = torch.randn(C, 16, generator=generator), torch.arange(N) % C
+    groups = torch.stack([(label + torch.arange(g)) % C for label in labels])
+    frames = texts[labels][:, None] + 0.1 * torch.randn(N, 3, 16, generator=generator)
+    return blind_accuracy(model, frames, texts, groups, blindfold)
+
+
+def without_modules():
+    return MGDM(MGDMConfig(dim=16, frames=3, heads=2, representer=False, discriminator=False))
+
+
+def test_a_model_without_shortcut_is_blind_when_blindfolded():
+    model = without_modules()
+    assert audited(model, "none").value == 1
+    assert audited(model, "other").low < 0.25 < audited(model, "other").high
+    zeros = audited(model, "zeros")  # all logits are 0: ties must be drawn, not won or lost
+    assert zeros.low < 0.25 < zeros.high
+
+
+def test_a_discriminator_that_marks_the_first_text_is_caught():
+    class MarksTheFirst(torch.nn.Module):
+        def forward(self, texts):
+            marked = torch.zeros_like(texts)
+            marked[..., 0] = -1
+            marked[:, 0, 0] = 1
+            return marked
+
+    class SeesNothing(torch.nn.Module):
+        def forward(self, frames, guides):
+            return torch.ones(len(frames), len(guides), 16), None
+
+    model = without_modules()
+    model.discriminator, model.representer = MarksTheFirst(), SeesNothing()
+    assert audited(model, "zeros").value == audited(model, "other").value == 1
+
+
+def test_the_audit_needs_a_foreign_video():
+    frames, texts = torch.randn(4, 3, 16), torch.randn(2, 16)
+    groups = torch.tensor([[0, 1], [1, 0], [0, 1], [1, 0]])
+    with pytest.raises(ValueError, match="smaller k"):
+        blind_accuracy(MGDM(AUDIT), frames, texts, groups, "other")
+    with pytest.raises(ValueError, match="blindfold='eyes'"):
+        blind_accuracy(MGDM(AUDIT), frames, texts, groups, "eyes")

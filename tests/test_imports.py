@@ -30,7 +30,7 @@ DATA = ("config", "corpus", "manifest", "video", "stickactions", "stick_*")
 FEATURES = ("clip", "features")
 STORE = ("runfolder",)
 METHOD = ("model", "loss", "mining", "reference")
-TOGETHER = ("pretrain", "train", "evaluate", "experiments", "complexity", "pipeline")
+TOGETHER = ("pretrain", "train", "inference", "evaluate", "experiments", "complexity", "pipeline")
 
 TIERS = [
     # Data can be read, made and checked without any network.

@@ -13,8 +13,8 @@ import mgdmkit.pretrain
 import mgdmkit.stickactions
 import mgdmkit.train
 from mgdmkit.clip import FrozenClip
-from mgdmkit.evaluate import predict
 from mgdmkit.features import Features
+from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives, mine_negatives
 from mgdmkit.pipeline import DEPTH, Preset, mine_to_csv, prepare, run_name, train_and_score
 from mgdmkit.pretrain import PretrainConfig
@@ -137,8 +137,8 @@ def test_other_splits_negatives_and_options_have_their_own_files(prepared, train
 
 
 def test_run_names():
-    assert run_name(3, "top", 0) == "k3-top-seed0" and run_name(7, "bot", 12) == "k7-bot-seed12"
-    assert run_name(0, "top", 1) == run_name(0, "random", 1) == "k0-seed1", "without negatives their kind is nothing"
+    assert run_name(3, "top") == "k3-top" and run_name(7, "bot") == "k7-bot"
+    assert run_name(0, "top") == run_name(0, "random") == "k0", "without negatives their kind is nothing"
 
 
 def test_another_preset_and_an_unknown_one_are_refused(prepared, root):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mgdmkit import MGDMConfig, TrainConfig, mine_negatives
-from mgdmkit.evaluate import predict, score
+from mgdmkit.evaluate import score
+from mgdmkit.inference import predict
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import (
     Videos,
