@@ -72,7 +72,8 @@ def folder(
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
         seed: Seeds the own split.
     """
-    from mgdmkit.manifest import manifest_from_folder, write_manifest
+    from mgdmkit.manifest import write_manifest
+    from mgdmkit.manifest_folder import manifest_from_folder
 
     rows, summary = manifest_from_folder(
         videos,

@@ -26,7 +26,7 @@ class Tier(NamedTuple):
     forbidden: frozenset[str] = frozenset()
 
 
-DATA = ("config", "corpus", "manifest", "video", "stickactions", "stick_*")
+DATA = ("config", "corpus", "datasets", "manifest", "manifest_*", "video", "stickactions", "stick_*")
 FEATURES = ("clip", "features")
 STORE = ("runfolder",)
 METHOD = ("model", "loss", "mining", "reference")
