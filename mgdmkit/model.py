@@ -7,6 +7,7 @@ Under the reading guide="each" every text makes its own: V is (b, l, g, D).
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -63,9 +64,16 @@ class VideoRepresenter(nn.Module):
             nn.init.normal_(self.frame_positions, std=0.01)
 
     def forward(self, frame_features: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
+        return self.attend(self.encode(frame_features), guides)
+
+    def encode(self, frame_features: Tensor) -> Tensor:
+        """f (b, T, D) -> f^d (b, T, D): the frames have seen one another (eq. 13-14)."""
         f = frame_features
         x = f if self.frame_positions is None else f + self.frame_positions
-        f_d = f + self.blocks(x)  # eq. 13-14; the residual adds f without its positions
+        return f + self.blocks(x)  # the residual adds f without its positions
+
+    def attend(self, f_d: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
+        """V, the frames weighted by how well they fit a text, and the weights (eq. 15-16)."""
         if self.cosine:
             scores = torch.einsum("btd,...d->b...t", F.normalize(f_d, dim=-1), F.normalize(guides, dim=-1))
             scores = scores / self.temperature
@@ -79,9 +87,17 @@ class MeanOfFrames(nn.Module):
     """Table 7's "without video representer": every text sees the plain mean of the frames."""
 
     def forward(self, frame_features: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
-        b, T, _ = frame_features.shape
-        attention = frame_features.new_full((b, len(guides), T), 1 / T)
-        return torch.einsum("btd,blt->bld", frame_features, attention), attention
+        return self.attend(self.encode(frame_features), guides)
+
+    def encode(self, frame_features: Tensor) -> Tensor:
+        """The frames as they are."""
+        return frame_features
+
+    def attend(self, f_d: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
+        """(b, l, D) the mean, and (b, l, T) the weights 1/T."""
+        b, T, _ = f_d.shape
+        attention = f_d.new_full((b, len(guides), T), 1 / T)
+        return torch.einsum("btd,blt->bld", f_d, attention), attention
 
 
 class SemanticDiscriminator(nn.Module):
@@ -113,20 +129,30 @@ class MGDM(nn.Module):
         self.discriminator = SemanticDiscriminator(config) if config.discriminator else nn.Identity()
         self.logit_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale)))  # the logarithm, as in CLIP
 
-    def forward(self, frame_features: Tensor, text_features: Tensor) -> MGDMOutput:
+    def forward(
+        self, frame_features: Tensor, text_features: Tensor, gather: Callable[[Tensor], Tensor] | None = None
+    ) -> MGDMOutput:
         """Similarity of every video with every text (eq. 4).
 
         Args:
             frame_features: (b, T, D) CLIP image embeddings of the frames, not normalised.
             text_features: (l, g, D) CLIP text embeddings, not normalised; `[:, 0]` are the positives.
+            gather: with several processes, joins a tensor's first axis over all of them, so that each process sees
+                the similarities of the global batch after having encoded its own videos and groups only.
         Raises:
             ValueError: for shapes that do not fit the configuration.
         """
         self._check(frame_features, text_features)
         each = self.config.guide == "each"
         guides = text_features if each else text_features[:, 0]  # w^p of eq. 15: raw, before the discriminator
-        V, attention = self.representer(frame_features, guides)  # (b, l, D), (b, l, T)
+        f_d = self.representer.encode(frame_features)  # (b, T, D)
+        if gather and self.config.context == "joint":
+            text_features = gather(text_features)  # one sequence of the texts of all processes
         E = self.discriminator(text_features)  # (l, g, D)
+        if gather:
+            f_d, guides = gather(f_d), gather(guides)
+            E = E if self.config.context == "joint" else gather(E)
+        V, attention = self.representer.attend(f_d, guides)  # (b, l, D), (b, l, T)
         video = F.normalize(V, dim=-1) if self.config.similarity == "cosine" else V
         pairs = "blgd,lgd->blg" if each else "bld,lgd->blg"
         similarity = torch.einsum(pairs, video, F.normalize(E, dim=-1))  # eq. 4

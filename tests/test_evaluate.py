@@ -103,7 +103,10 @@ def test_a_discriminator_that_marks_the_first_text_is_caught():
             return marked
 
     class SeesNothing(torch.nn.Module):
-        def forward(self, frames, guides):
+        def encode(self, frames):
+            return frames
+
+        def attend(self, frames, guides):
             return torch.ones(len(frames), len(guides), 16), None
 
     model = without_modules()
