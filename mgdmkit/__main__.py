@@ -287,7 +287,7 @@ def k(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, worker
     Args:
         out: The CSV to write, a row for each run.
         root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full.
+        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
         seeds: Trainings of each variant.
         workers: Processes that train, one core each.
     """
@@ -305,7 +305,7 @@ def recipe(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 2, w
     Args:
         out: The CSV to write, a row for each run.
         root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full.
+        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
         seeds: Trainings of each variant.
         workers: Processes that train, one core each.
     """
@@ -326,7 +326,7 @@ def readings(
     Args:
         out: The CSV to write, a row for each reading; the runs go beside it, to NAME_runs.csv.
         root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full.
+        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
         seeds: Trainings of each reading.
         negatives: k, hard negatives in a group.
         workers: Processes that train, one core each.
@@ -347,7 +347,7 @@ def blind(
     Args:
         out: The CSV to write: context, guide, trained or not, blindfold, seed, accuracy with its interval, chance.
         root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full.
+        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
         seeds: Trainings of each variant.
         negatives: k, hard negatives in a group.
         workers: Processes that train, one core each.
@@ -397,23 +397,20 @@ def complexity(
     from mgdmkit.config import write_text_atomic
 
     def show(title: str, rows) -> None:
-        print(f"{title}
-{rows.to_string(index=False, float_format='{:.6f}'.format)}")
+        print(title, rows.to_string(index=False, float_format="{:.6f}".format), sep="\n")
 
     depth = {"temporal_layers": temporal_layers, "semantic_layers": semantic_layers}
     table, share = table8(clip, frames, **depth, ks=sorted({0, k})), parts(clip, frames, k, **depth)
-    show(f"{clip}, {frames} frames: 1e9 multiply-adds (gmac) and 1e6 parameters (mparams), for one video", table)
-    print("The paper prints, for ViT-L-14 and 16 frames:", end=" ")
-    print(*(f"{model} {gmac} G, {mparams} M" for model, (gmac, mparams) in PAPER_TABLE8.items()), sep="; ")
-    print(SEEN_BY_THE_PAPER)
-    show(f"
-The parts of MGDM, k = {k}", share)
-    more = added(share)
-    print(f"MGDM's modules add {more['modules']:.3f}% to CLIP with one prompt ({more['paper']:.3f}% as the paper counts)")
-    print(f"and {k} further prompts {more['prompts']:.3f}%, unless text embeddings are cached.")
-    blocks = temporal_layers + semantic_layers
-    show(f"
-Splits of {blocks} blocks, as the paper counts; fits: both round to its figures", splits(clip, blocks, frames))
+    blocks, more = temporal_layers + semantic_layers, added(share)
+    show(f"{clip}, one video of {frames} frames: 1e9 multiply-adds (gmac), 1e6 parameters (mparams)", table)
+    printed = "; ".join(f"{model} {gmac} G, {mparams} M" for model, (gmac, mparams) in PAPER_TABLE8.items())
+    print(f"The paper prints, for ViT-L-14 and 16 frames: {printed}\n{SEEN_BY_THE_PAPER}\n")
+    show(f"The parts of MGDM, k = {k}", share)
+    print(
+        f"The modules add {more['modules']:.3f}% to CLIP with one prompt ({more['paper']:.3f}% as the paper counts),\n"
+        f"{k} more prompts {more['prompts']:.3f}%, unless text embeddings are cached.\n"
+    )
+    show(f"Splits of {blocks} blocks, as the paper counts; fits: as the paper prints", splits(clip, blocks, frames))
     if out:
         write_text_atomic(out, table.to_csv(index=False))
         done("table", out)

@@ -13,7 +13,7 @@ from torch import Tensor
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
 from mgdmkit.evaluate import Scores, score
-from mgdmkit.features import Features, extract_features
+from mgdmkit.features import Features, extract_features, load_features
 from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest
 from mgdmkit.mining import Negatives, load_negatives, mine_negatives, save_negatives
@@ -53,17 +53,22 @@ PRESETS = {
 }
 
 
+OWN = "own"
+"""The preset of one's own videos: features and negatives that the shell made."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Everything up to the training, in memory."""
 
     root: Path
     preset: str
-    manifest: Manifest
-    clip: FrozenClip
     features: Features
     negatives: Negatives
-    """For every clip of the manifest, `DEPTH` deep, in the manifest's order."""
+    """For every clip of the features, in their order."""
+    manifest: Manifest | None = None
+    """The videos; None when only features were loaded."""
+    clip: FrozenClip | None = None
 
     def videos(self, split: str) -> Videos:
         part = self.features.split(split)
@@ -77,15 +82,25 @@ class Prepared:
 def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = None, quiet: bool = False) -> Prepared:
     """Make, or load, StickActions, the small CLIP, features and mined negatives under `root`.
 
-    `FolderError` when `root` holds another preset's files.
+    With the preset "own" nothing is made: `root` holds `features` and `negatives.csv`, made by `mgdm features` and
+    `mgdm mine` from any videos.
+
+    Raises:
+        FolderError: when `root` holds another preset's files.
+        FileNotFoundError: when own features or negatives are not there.
     """
-    check_choice("preset", preset, tuple(PRESETS))
-    root, chosen = Path(root), PRESETS[preset]
+    check_choice("preset", preset, (*PRESETS, OWN))
+    root = Path(root)
+    if preset == OWN:
+        features = load_features(root / "features")
+        negatives = load_negatives(root / "negatives.csv", list(features.clips["id"]), features.classes)
+        return Prepared(root, preset, features, negatives)
+    chosen = PRESETS[preset]
     manifest = read_manifest(generate(root / "stickactions", chosen.dataset))
     clip = pretrain(StickStills(chosen.clip), chosen.clip, root / "clip", quiet=quiet)
     features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
     negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
-    return Prepared(root, preset, manifest, clip, features, negatives)
+    return Prepared(root, preset, features, negatives, manifest, clip)
 
 
 def mine_to_csv(features: Features, path: Path, depth: int) -> Negatives:
@@ -143,7 +158,8 @@ def train_and_score(
     """
     D, T = prepared.features.text_features.shape[1], prepared.features.frame_features.shape[1]
     model_config = replace(MGDMConfig(dim=D, frames=T, heads=max(1, D // 64)), **{**SMALL_MODEL, **(model or {})})
-    options = {**SMALL_TRAIN, **PRESETS[prepared.preset].training, **(training or {})}
+    of_preset = {} if prepared.preset == OWN else PRESETS[prepared.preset].training
+    options = {**SMALL_TRAIN, **of_preset, **(training or {})}
     config = TrainConfig(k=k, negatives=negatives, seed=seed, **options)
     name = name or f"{run_name(k, config.negatives)}-seed{seed}"
     folder = prepared.root / "runs" / name

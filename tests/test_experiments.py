@@ -23,7 +23,7 @@ def prepared(tmp_path):
     frames = texts.repeat(4, 1)[:, None] + torch.randn(48, 4, 16, generator=generator)
     features = Features(frames, texts, clips, CLASSES, 100.0)
     negatives = mine_negatives(frames, texts, features.labels, 9)
-    return Prepared(tmp_path, "smoke", None, None, features, negatives)
+    return Prepared(tmp_path, "smoke", features, negatives)
 
 
 VARIANTS = (Variant(0), Variant(3), Variant(3, "random"))

@@ -141,6 +141,15 @@ def test_run_names():
     assert run_name(0, "top") == run_name(0, "random") == "k0", "without negatives their kind is nothing"
 
 
+def test_own_features_and_negatives_are_taken_as_they_are(prepared, root, tmp_path):
+    own = prepare(root, "own")
+    assert torch.equal(own.features.frame_features, prepared.features.frame_features)
+    assert torch.equal(own.negatives.indices, prepared.negatives.indices)
+    (tmp_path / "features").symlink_to((root / "features").resolve())
+    with pytest.raises(FileNotFoundError, match="mgdm mine"):
+        prepare(tmp_path, "own")
+
+
 def test_another_preset_and_an_unknown_one_are_refused(prepared, root):
     with pytest.raises(ValueError, match="holds another StickActions"):
         prepare(root, "smoke", workers=0, quiet=True)
