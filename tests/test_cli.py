@@ -250,3 +250,29 @@ def test_a_fault_of_the_program_keeps_its_traceback(job, tmp_path, monkeypatch):
     monkeypatch.setattr(mgdmkit.features, "claim", faulty)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         mgdm(JOB["features"][1].replace("{job}/features", "{out}"), job=job, out=tmp_path)
+
+
+def test_complexity_shows_three_tables_and_writes_the_first(tmp_path):
+    ended = mgdm("complexity --out {out}/new/t.csv", out=tmp_path)
+    assert (ended.status, ended.err, ended.out[-1]) == (0, "", f"table: {tmp_path}/new/t.csv")
+    words = [" ".join(line.split()) for line in ended.out]
+    assert "CLIP 834.681176 1302.854143 258.720768 427.616513" in words
+    assert "MGDM, k = 7 835.209658 1350.198344 296.500224 484.331777" in words
+    assert [line for line in words if line.endswith(" True")] == [
+        "6 2 835.143598 835.209658 True",
+        "5 3 835.072819 835.171910 True",
+    ]
+    assert any(line.startswith("text encoder 8 ") for line in words) and "Left out:" in " ".join(words)
+    with (tmp_path / "new" / "t.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["CLIP", "MGDM, k = 0", "MGDM, k = 7"]
+    assert float(rows[0]["true_mparams"]) == 427.616513
+    other = mgdm("complexity --clip ViT-B-32 --k 0 --frames 8 --temporal-layers 1 --semantic-layers 1")
+    assert other.status == 0 and other.out[0].startswith("ViT-B-32, one video of 8 frames")
+    assert sum(line.startswith("MGDM, k = ") for line in other.out) == 1
+
+
+@pytest.mark.parametrize("options, told", [("--clip RN50", "RN50 can't be counted"), ("--k -1", "k=-1, classes=1")])
+def test_complexity_tells_a_mistake_in_one_message(options, told):
+    ended = mgdm(f"complexity {options}")
+    assert ended.status == 2 and ended.err.startswith("mgdm: ") and told in ended.err and ended.out == []
