@@ -6,8 +6,8 @@ video run through them as shapes, and a hook on every layer notes how many token
 MAC: one multiply-add, half a FLOP of `torch.utils.flop_counter`. Like that counter, both countings leave out LayerNorm,
 softmax, activations and additions, and take causal attention as full.
 
-**As the paper counts.** Its figures are those of the counter thop, which adds up only modules of exactly the types
-`nn.Linear` and `nn.Conv2d` that are called: here the MLPs and the patch convolution. `nn.MultiheadAttention` multiplies
+**As the paper counts.** Its figures agree with the counter thop's rule for `nn.Linear` and `nn.Conv2d`: modules of
+exactly these types that are called, here the MLPs and the patch convolution. `nn.MultiheadAttention` multiplies
 with its weights without calling a Linear; embeddings, positions and CLIP's output projections are plain parameters.
 One video: T frames pass the image encoder and the temporal blocks, ONE prompt passes the text encoder whatever k is,
 and 1 + k text embeddings pass the semantic blocks. These token counts give every digit of Table 8.
