@@ -91,23 +91,28 @@ def matrix(
     title: str = "",
     group: int | None = None,
     annotate: bool = False,
+    signed: bool = False,
 ) -> Axes:
     """A similarity or target matrix (rows, columns), dark where large.
 
     Args:
         group: draw a line after every `group` columns, between the text groups.
         annotate: write each value into its cell; without it a matrix that is not 0/1 gets a colour bar.
+        signed: white at 0, one colour above and one below, equally dark at equal size; numbers carry their sign.
     """
     values = _array(values).astype(float)
     rows, columns = values.shape
-    binary = bool(np.isin(values, (0, 1)).all())
+    binary = not signed and bool(np.isin(values, (0, 1)).all())
     low, high = (0.0, 1.0) if binary else (values.min(), values.max())
-    image = ax.imshow(values, interpolation="none", vmin=low, vmax=high)
+    if signed:
+        low, high = -abs(values).max(), abs(values).max()
+    shades = (abs(values) if signed else values - low) / max(high if signed else high - low, 1e-12)
+    image = ax.imshow(values, interpolation="none", vmin=low, vmax=high, cmap="PuOr_r" if signed else None)
     if annotate:
+        digits = ".0f" if binary else "+.2f" if signed else ".2f"
         for i, j in np.ndindex(rows, columns):
-            shade = (values[i, j] - low) / max(high - low, 1e-12)
-            text = f"{values[i, j]:.0f}" if binary else f"{values[i, j]:.2f}"
-            ax.text(j, i, text, ha="center", va="center", fontsize=SMALL, color="white" if shade > 0.6 else INK)
+            colour = "white" if shades[i, j] > 0.6 else INK
+            ax.text(j, i, f"{values[i, j]:{digits}}", ha="center", va="center", fontsize=SMALL, color=colour)
     elif not binary:
         ax.figure.colorbar(image, ax=ax, shrink=0.8)
     if group:
@@ -332,6 +337,26 @@ def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any, unit: str = 
     ax.set_ylim(len(parts) - 0.5, -0.5)
     ax.set_xlabel(unit)
     ax.margins(x=0.25)
+    return ax
+
+
+def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]], unit: str = "points of Top-1") -> Axes:
+    """Differences against one default with their intervals, the first row on top; filled where 0 lies outside.
+
+    Args:
+        rows: (name, difference, low, high); all in `unit`.
+    """
+    for place, (name, value, low, high) in enumerate(rows):
+        if not low <= value <= high:
+            raise ValueError(f"{name!r}: {value} lies outside its interval [{low}, {high}]")
+        face = LINES[0] if low > 0 or high < 0 else "white"
+        ax.plot([low, high], [place, place], color=GREY, linewidth=2)
+        ax.plot(value, place, "o", color=LINES[0], markerfacecolor=face, markersize=7)
+    ax.axvline(0, color=INK, linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(f"difference from the default, {unit}, 95% interval")
+    ax.grid(axis="x", color="#dddddd")
     return ax
 
 

@@ -125,6 +125,22 @@ def test_annotated_cosines_have_two_digits_at_their_cells(ax):
     assert found == {(0, 0): "0.50", (1, 0): "-0.25", (0, 1): "0.12", (1, 1): "1.00"}
 
 
+def test_a_signed_matrix_is_white_at_0_and_writes_its_signs(ax):
+    plots.matrix(ax, [[0.0, -0.5], [0.25, 0.0]], annotate=True, signed=True)
+    image = ax.images[0]
+    low, high = image.get_clim()
+    assert (low, high) == (-0.5, 0.5)
+    colours = [grey(image.cmap(image.norm(x))[:3]) for x in (-0.5, 0.0, 0.5)]
+    assert colours[1] > 0.9 and max(colours[0], colours[2]) < 0.5
+    assert [text.get_text() for text in ax.texts] == ["+0.00", "-0.50", "+0.25", "+0.00"]
+    assert [text.get_color() == "white" for text in ax.texts] == [False, True, False, False]
+
+
+def test_signs_are_written_where_all_values_are_0_or_1(ax):
+    plots.matrix(ax, np.eye(2), annotate=True, signed=True)
+    assert ax.texts[0].get_text() == "+1.00" and ax.images[0].get_clim() == (-1, 1)
+
+
 def test_confusion_sorts_by_group_and_normalises_the_rows(ax):
     counts = np.zeros((6, 6), int)
     counts[0, 0], counts[0, 2], counts[3, 3] = 1, 3, 2  # the other classes have no video
@@ -242,6 +258,21 @@ def test_scores_sit_inside_their_intervals(ax):
 def test_a_score_outside_its_interval_is_refused(ax, row):
     with pytest.raises(ValueError, match="not a percentage inside its interval"):
         plots.scores(ax, [row])
+
+
+def test_a_difference_is_filled_where_its_interval_excludes_0(ax):
+    plots.differences(ax, [("better", 2, 1, 3), ("unclear", -1, -3, 1), ("worse", -2, -4, -1)])
+    bars, points = ax.lines[0:6:2], ax.lines[1:6:2]
+    assert [positions(bar).tolist() for bar in bars] == [[[1, 0], [3, 0]], [[-3, 1], [1, 1]], [[-4, 2], [-1, 2]]]
+    assert [positions(point).tolist() for point in points] == [[[2, 0]], [[-1, 1]], [[-2, 2]]]
+    assert [point.get_markerfacecolor() == "white" for point in points] == [False, True, False]
+    assert ax.lines[6].get_xdata()[0] == 0
+    assert labels_of(ax.yaxis) == ["better", "unclear", "worse"] and ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_a_difference_outside_its_interval_is_refused(ax):
+    with pytest.raises(ValueError, match=r"'rerank': 2 lies outside its interval \[-1, 1\]"):
+        plots.differences(ax, [("rerank", 2, -1, 1)])
 
 
 def test_margins_keep_every_video_and_mark_the_median(ax):
