@@ -28,7 +28,7 @@ class Tier(NamedTuple):
 
 DATA = ("config", "corpus", "datasets", "manifest", "manifest_*", "video", "stickactions", "stick_*")
 FEATURES = ("clip", "features")
-STORE = ("runfolder",)
+STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = ("pretrain", "train", "inference", "evaluate", "experiments", "complexity", "pipeline")
 
