@@ -4,11 +4,11 @@ from itertools import product
 
 import pytest
 import torch
-from test_reference import assert_agree, build, features, kit, literal
+from test_reference import SOFT, assert_agree, build, features, kit, literal
 
 from mgdmkit import MGDMConfig, augmented_negative_loss, augmented_targets, reference
 
-SIZE = {"dim": 4, "frames": 2, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "mlp_ratio": 1}
+SIZE = {"dim": 4, "frames": 2, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "mlp_ratio": 1} | SOFT
 MODEL = {  # the default first
     "representer": (True, False),
     "discriminator": (True, False),

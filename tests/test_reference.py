@@ -1,5 +1,6 @@
 """The model and the loss against the literal transcription of their equations: logits, loss and every gradient."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from mgdmkit import MGDM, MGDMConfig, augmented_negative_loss, augmented_targets, reference
 
-TINY = MGDMConfig(dim=8, frames=3, temporal_layers=2, semantic_layers=1, heads=2, mlp_ratio=2)
+# Cosines of random features differ more than CLIP's: at a temperature of 0.01 one frame would take all attention.
+SOFT = {"attention_temperature": 0.5}
+TINY = MGDMConfig(dim=8, frames=3, temporal_layers=2, semantic_layers=1, heads=2, mlp_ratio=2, **SOFT)
 
 
 def build(config=TINY, seed=0, scale=5.0):
@@ -82,7 +85,7 @@ SHAPES = {
     "k=3": (3, 3, TINY),
     "k=7": (2, 7, TINY),
     "two videos of one class": (2, 1, TINY),
-    "heads of 64, as in CLIP": (2, 1, MGDMConfig(dim=128, frames=2, temporal_layers=1, semantic_layers=1)),
+    "heads of 64, as in CLIP": (2, 1, MGDMConfig(dim=128, frames=2, temporal_layers=1, semantic_layers=1, **SOFT)),
     "one frame, deep": (3, 1, MGDMConfig(dim=6, frames=1, temporal_layers=4, semantic_layers=3, heads=3)),
 }
 
@@ -96,11 +99,15 @@ def test_logits_loss_and_all_gradients_agree_in_float64(shape):
     assert_agree(ours, literal(model, *data), 1e-9)
     alive = [name for name, grad in ours[2].items() if grad.abs().max() > 1e-9]
     assert len(alive) == len(ours[2]), "a gradient that is zero proves nothing"
+    if config.frames > 1:
+        largest = model(*data[:2]).attention.amax(-1)
+        assert largest.median() < 0.9, "attention to one frame alone proves nothing"
 
 
-def test_clips_temperature_agrees():
+def test_the_temperatures_of_the_paper_agree():
     labels, texts = batch(3, 1)
-    model, data = build(scale=100.0), (*features(TINY, 3, texts), labels, texts)
+    config = dataclasses.replace(TINY, attention_temperature=0.01)
+    model, data = build(config, scale=100.0), (*features(config, 3, texts), labels, texts)
     assert_agree(kit(model, *data), literal(model, *data), 1e-9)
 
 
@@ -146,7 +153,9 @@ def test_any_small_batch_agrees(data):
     width = st.sampled_from([(4, 1), (4, 2), (6, 3), (8, 4)])
     dim, heads = data.draw(width, label="dim, heads")
     frames, semantic, temporal = (data.draw(st.integers(1, 3)) for _ in range(3))
-    config = MGDMConfig(dim, frames, temporal, semantic, heads, mlp_ratio=data.draw(st.integers(1, 4)))
+    rest = {"mlp_ratio": st.integers(1, 4), "attention_temperature": st.sampled_from([0.01, 0.5])}
+    rest = {name: data.draw(values, label=name) for name, values in rest.items()}
+    config = MGDMConfig(dim, frames, temporal, semantic, heads, **rest)
     label = st.integers(0, 3)
     labels = torch.tensor(data.draw(st.lists(label, min_size=b, max_size=b), label="labels"))
     texts = torch.tensor(data.draw(st.lists(label, min_size=l * g, max_size=l * g), label="texts")).view(l, g)
