@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mgdmkit.config import check_choice, write_text_atomic
 
+HEADER = ["video", "label", "positive_rank"]  # of the CSV, before the negatives
 EASIEST_OF = 9  # "3 (bot)" of the paper are the last three of the nine hardest: ranks 7-9
 
 
@@ -43,44 +44,97 @@ def zero_shot_logits(features: Tensor, text_features: Tensor, logit_scale: float
 
 @torch.no_grad()
 def mine_negatives(
-    features: Tensor, text_features: Tensor, labels: Tensor, depth: int, *, logit_scale: float = 100.0
+    features: Tensor,
+    text_features: Tensor,
+    labels: Tensor,
+    depth: int,
+    *,
+    logit_scale: float = 100.0,
+    exclude: Sequence[tuple[int, int]] = (),
+    exclude_for_video: Sequence[tuple[int, int]] = (),
+    names: Sequence[str] | None = None,
+    chunk_size: int = 1024,
 ) -> Negatives:
     """Rank the corpus for every video, drop the true label, keep the `depth` best of the rest (eq. 10-12).
 
-    Equal scores are ordered by label index, so the result does not depend on the machine.
+    Equal scores are ordered by label index, so the result does not depend on the machine. No more than `chunk_size`
+    videos are looked at together: memory grows with chunk_size x (n + T x D), not with N x n.
 
     Args:
-        features: (N, T, D) frame embeddings, or (N, D) video embeddings; need not be normalised.
+        features: (N, T, D) frame embeddings, or (N, D) video embeddings; need not be normalised. A chunk is moved to
+            the device and type of the texts, so the whole may lie on disk (anything with slices, a shape, a length).
         text_features: (n, D) embeddings of the corpus' prompt sentences.
         labels: (N,) index of each video's true label in the corpus.
         depth: negatives to keep per video, at most n - 1.
         logit_scale: CLIP's 1/tau; it shapes the scores, not their order.
+        exclude: pairs of label indices that say the same: neither is mined for a video of the other. They keep their
+            share of the softmax, as the true label does.
+        exclude_for_video: pairs (video, label): the label is not mined for this one video.
+        names: what an error calls the videos; their numbers when not given.
+        chunk_size: videos per step; it does not change the result.
     Raises:
-        ValueError: when the depth goes beyond the corpus or the shapes do not agree.
+        ValueError: when the depth goes beyond what the corpus or the exclusions leave to a video, an index lies
+            outside, or the shapes do not agree.
     """
-    n = len(text_features)
+    n, N = len(text_features), len(labels)
     if not 0 < depth < n:
         raise ValueError(f"depth={depth}: a corpus of {n} labels offers 1 to {n - 1} negatives per video")
-    if len(features) != len(labels) or features.shape[-1] != text_features.shape[-1]:
+    if len(features) != N or features.shape[-1] != text_features.shape[-1]:
         raise ValueError(
             f"features {tuple(features.shape)}, labels {tuple(labels.shape)} and text_features "
             f"{tuple(text_features.shape)} do not agree"
         )
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < n:
+    if N and not 0 <= int(labels.min()) <= int(labels.max()) < n:
         raise ValueError(f"labels must lie in 0..{n - 1}, the corpus; they span {labels.min()}..{labels.max()}")
+    same = torch.eye(n, dtype=torch.bool)  # (n, n) never mined for each other
+    pairs, of_videos = _indices(exclude, (n, n)), _indices(exclude_for_video, (N, n))
+    same[pairs[:, 0], pairs[:, 1]] = same[pairs[:, 1], pairs[:, 0]] = True
+    chunks = [slice(start, start + chunk_size) for start in range(0, max(N, 1), chunk_size)]
+    for rows in chunks:  # before anything is computed
+        left = (~_barred(same, of_videos, labels, rows)).sum(dim=1)
+        if (left < depth).any():
+            i = rows.start + int((left < depth).nonzero()[0])
+            name, count = names[i] if names else f"number {i}", int(left[i - rows.start])
+            raise ValueError(
+                f"depth={depth}: the exclusions leave {count} of {n} labels to the video {name}; "
+                f"mine with depth={count} or less, exclude fewer labels, or take a larger corpus"
+            )
     parts = [
-        _rank(zero_shot_logits(chunk, text_features, logit_scale), chunk_labels, depth)
-        for chunk, chunk_labels in zip(features.split(4096), labels.split(4096), strict=True)
+        _rank(
+            zero_shot_logits(features[rows].to(text_features), text_features, logit_scale),
+            labels[rows],
+            _barred(same, of_videos, labels, rows),
+            depth,
+        )
+        for rows in chunks
     ]
     return Negatives(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _rank(logits: Tensor, labels: Tensor, depth: int) -> Negatives:
+def _indices(pairs: Sequence[tuple[int, int]], shape: tuple[int, int]) -> Tensor:
+    """(P, 2) indices into a table of this shape."""
+    indices = torch.as_tensor(pairs, dtype=torch.long).view(-1, 2)
+    if outside := [pair for pair in indices.tolist() if not (0 <= pair[0] < shape[0] and 0 <= pair[1] < shape[1])]:
+        raise ValueError(f"the exclusion {tuple(outside[0])} lies outside {shape}")
+    return indices
+
+
+def _barred(same: Tensor, of_videos: Tensor, labels: Tensor, rows: slice) -> Tensor:
+    """(chunk, n) True where a label is not mined for a video: its own, what says the same, what was excluded."""
+    barred = same[labels[rows].cpu()]
+    here = of_videos[(of_videos[:, 0] >= rows.start) & (of_videos[:, 0] < rows.stop)]
+    barred[here[:, 0] - rows.start, here[:, 1]] = True
+    return barred
+
+
+def _rank(logits: Tensor, labels: Tensor, barred: Tensor, depth: int) -> Negatives:
     order = logits.argsort(dim=1, descending=True, stable=True)  # stable: ties by label index
-    is_positive = order == labels[:, None]
-    positive_rank = is_positive.int().argmax(dim=1)
-    others = order[~is_positive].view(len(order), -1)[:, :depth]
-    return Negatives(others, logits.softmax(dim=1).gather(1, others), positive_rank)
+    positive_rank = (order == labels[:, None].to(order.device)).int().argmax(dim=1)
+    allowed = ~barred.to(order.device).gather(1, order)
+    place = allowed.int().cumsum(dim=1)  # 1, 2, 3 .. along the allowed ones
+    others = order[allowed & (place <= depth)].view(len(order), depth)
+    found = Negatives(others, logits.softmax(dim=1).gather(1, others), positive_rank)
+    return Negatives(*(part.to(labels.device) for part in found))
 
 
 def select(negatives: Negatives, k: int, which: Literal["top", "bot"] = "top") -> Tensor:
@@ -110,7 +164,7 @@ def save_negatives(
     depth = negatives.indices.shape[1]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", "label", "positive_rank", *(f"negative_{j}" for j in range(1, depth + 1))])
+    writer.writerow([*HEADER, *(f"negative_{j}" for j in range(1, depth + 1))])
     for i, video in enumerate(video_ids):
         pairs = zip(negatives.indices[i].tolist(), negatives.scores[i].tolist(), strict=True)
         cells = [f"{label_names[j]}:{score:.6g}" for j, score in pairs]
@@ -119,28 +173,54 @@ def save_negatives(
     return path
 
 
-def load_negatives(path: Path, video_ids: Sequence[str], label_names: Sequence[str]) -> Negatives:
+def load_negatives(
+    path: Path, video_ids: Sequence[str], label_names: Sequence[str], labels: Tensor | None = None
+) -> Negatives:
     """Read `save_negatives`' CSV for the given videos, in their order; labels are found by name.
 
+    Args:
+        label_names: the n labels of the corpus; the indices that come back are places in it.
+        labels: (N,) each video's true label: checked against the file, and never among its negatives.
     Raises:
         FileNotFoundError, ValueError: naming the file, and the videos or labels that do not agree with it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no mined negatives at {path}; make them with `mgdm mine`")
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    by_video = {row[0]: row for row in rows}
+    header, by_video = _read(path)
     if missing := [video for video in video_ids if video not in by_video]:
         raise ValueError(f"{path} lacks {len(missing)} videos, first {missing[0]!r}; mine again with `mgdm mine`")
     index = {name: j for j, name in enumerate(label_names)}
+    own = [None] * len(video_ids) if labels is None else [label_names[label] for label in labels.tolist()]
     indices, scores = [], []
-    for video in video_ids:
-        cells = [cell.rsplit(":", 1) for cell in by_video[video][3:]]
+    for video, label in zip(video_ids, own, strict=True):
+        row = by_video[video]
+        cells = [cell.rsplit(":", 1) for cell in row[3:]]
         if unknown := [cell[0] for cell in cells if cell[0] not in index or len(cell) != 2]:
             raise ValueError(f"{path}: {unknown[0]!r}, a negative of {video!r}, is not a label of this corpus")
         if len(cells) != len(header) - 3:
             raise ValueError(f"{path}: {video!r} has {len(cells)} negatives where the header has {len(header) - 3}")
-        indices.append([index[name] for name, _ in cells])
+        if label is not None and row[1] != label:
+            raise ValueError(f"{path}: {video!r} is {row[1]!r} there and {label!r} here; mine again with `mgdm mine`")
+        if label in (names := [name for name, _ in cells]) or len(set(names)) < len(names):
+            raise ValueError(f"{path}: the negatives of {video!r} hold its own label or one label twice: {names}")
+        indices.append([index[name] for name in names])
         scores.append([float(score) for _, score in cells])
     ranks = [int(by_video[video][2]) for video in video_ids]
     return Negatives(torch.tensor(indices), torch.tensor(scores), torch.tensor(ranks))
+
+
+def negative_names(path: Path) -> list[str]:
+    """The names of all negatives in `save_negatives`' CSV, sorted; errors as for `load_negatives`."""
+    _, by_video = _read(path)
+    return sorted({cell.rsplit(":", 1)[0] for row in by_video.values() for cell in row[3:]})
+
+
+def _read(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """The header and, by video, the rows."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no mined negatives at {path}; make them with `mgdm mine`")
+    with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet begins a file with a mark
+        rows = list(csv.reader(file))
+    if not rows or rows[0][:3] != HEADER:
+        raise ValueError(
+            f"{path} is not a table of negatives: it should begin with {','.join(HEADER)}; see `mgdm mine`"
+        )
+    return rows[0], {row[0]: row for row in rows[1:] if row}
