@@ -124,7 +124,7 @@ class MGDMConfig(Config):
 
 @dataclass(frozen=True)
 class TrainConfig(Config):
-    """One training run on cached features. The defaults are the paper's recipe where it states one."""
+    """One training run. The defaults are the paper's recipe where it states one."""
 
     k: int = 7
     """Mined negatives per video; a group has 1 + k texts."""
@@ -133,7 +133,10 @@ class TrainConfig(Config):
     epochs: int = 20
     """Passes over the training videos."""
     batch_size: int = 32
-    """Videos per step; the texts of a step are the batch's own groups."""
+    """Videos that are contrasted with one another; their texts are the batch's own groups."""
+    accumulate: int = 1
+    """Batches per step of the optimiser, which takes the mean of their gradients. That smooths a step, but does not
+    give a video the negatives of a bigger batch: each batch is contrasted within itself."""
     lr: float = 5e-5
     """Peak learning rate of AdamW; small models trained from scratch need more, about 1e-3."""
     weight_decay: float = 0.2
@@ -150,17 +153,21 @@ class TrainConfig(Config):
     """Over which columns the text-to-video term is averaged (see `loss.py`)."""
     seed: int = 0
     """Seeds the initialisation, the order of the videos and the random negatives."""
-    bf16: bool = True
-    """bfloat16 autocast, on CUDA only."""
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    """Autocast of the network; the loss itself is in fp32. auto: bf16 on CUDA, else fp32. fp16 scales the loss, on
+    CUDA only."""
+    compile: bool = False
+    """torch.compile: a slow first step, faster ones after it."""
 
     def __post_init__(self) -> None:
         check_choice("negatives", self.negatives, ("top", "bot", "random"))
         check_choice("target", self.target, ("normalized", "softmax10"))
         check_choice("empty_columns", self.empty_columns, ("drop", "uniform", "mask"))
         check_choice("t2v_mean", self.t2v_mean, ("nonempty", "all"))
+        check_choice("precision", self.precision, ("auto", "bf16", "fp16", "fp32"))
         if self.k < 0:
             raise ValueError(f"k must not be negative, but is {self.k}")
-        for name in ("epochs", "batch_size", "lr"):
+        for name in ("epochs", "batch_size", "accumulate", "lr"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("weight_decay", "warmup_epochs", "clip_grad_norm"):

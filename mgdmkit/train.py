@@ -1,16 +1,18 @@
-"""Training MGDM on cached features: one plain loop (section 3.1 of the paper, on frozen CLIP).
+"""The training loop (section 3.1 of the paper), and training MGDM on cached features of frozen CLIP with it.
 
-Everything random comes from (seed, epoch), so a run that was interrupted continues to the same bits on a CPU.
+`fit` is one plain loop for both ways to train: `train` here gives it cached frame features and MGDM, `finetune.py`
+clips on disk and MGDM behind CLIP's image encoder. Everything random comes from (seed, epoch), so a run that was
+interrupted continues to the same bits on a CPU.
 """
 
 import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file
@@ -23,7 +25,20 @@ from mgdmkit.inference import predict
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, random_negatives, select
 from mgdmkit.model import MGDM
+from mgdmkit.optim import autocast_dtype, learning_rate, parameter_groups
 from mgdmkit.runfolder import FolderError, claim, load_checkpoint, save_checkpoint, save_tensors
+
+
+class TrainingSet(Protocol):
+    """What the loop asks of training videos: their labels (N,), and network inputs in any order."""
+
+    labels: Tensor
+
+    def __len__(self) -> int: ...
+
+    def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
+        """For each tensor of b video indices the network's input (b, ...), as it is augmented in this epoch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,10 @@ class Videos:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
+        """(b, T, D) for each batch; the same in every epoch."""
+        return (self.frame_features[batch] for batch in order)
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -61,19 +80,9 @@ def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined
     return select(mined, config.k, config.negatives)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices; none for biases, norms, frame positions and the logit scale."""
-    decayed, free = [], []
-    for name, parameter in model.named_parameters():
-        (free if parameter.ndim < 2 or name.endswith("frame_positions") else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
-def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> float:
-    """Linear warm-up to `peak`, then a half cosine to 0, for steps 0 .. steps - 1."""
-    if step < warmup_steps:
-        return peak * (step + 1) / warmup_steps
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))
+def choose_groups(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
+    """(N, 1 + k) label indices of each video's texts, its own label first."""
+    return torch.cat([labels[:, None], choose_negatives(config, labels, num_labels, mined)], dim=1)
 
 
 def train(
@@ -85,6 +94,7 @@ def train(
     *,
     negatives: Negatives | None = None,
     validation: Videos | None = None,
+    classes: int | None = None,
     device: str = "auto",
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     quiet: bool = False,
@@ -96,81 +106,127 @@ def train(
 
     Args:
         training: the training videos, (N, T, D).
-        text_features: (C, D) text embeddings of the classes, raw.
+        text_features: (n, D) text embeddings of the labels, raw; the classes first.
         negatives: what `mine_negatives` found for the training videos; needed for k > 0 unless random.
+        classes: C <= n, how many of the labels are classes that a video can belong to; None: all.
         on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
     Raises:
         FolderError: when `out` holds a run of another configuration or other data.
     """
-    negative_labels = choose_negatives(config, training.labels, len(text_features), negatives)
-    group_labels = torch.cat([training.labels[:, None], negative_labels], dim=1)  # (N, g), the positive first
-    data = _fingerprint(training.frame_features, group_labels, text_features)
+    group_labels = choose_groups(config, training.labels, len(text_features), negatives)
+    data = fingerprint(training.frame_features, group_labels, text_features)
     claim(out / "config.json", {"model": model_config.to_dict(), "train": config.to_dict(), "data": data})
-    model = new_model(model_config, config.seed)
     if (out / "model.safetensors").is_file():
-        model.load_state_dict(load_file(out / "model.safetensors"))
-        return model.to(choose_device(device)).eval()
-    where = choose_device(device)
-    model.to(where).train()
-    optimizer = torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.999))
-    history = load_checkpoint(out / "checkpoint.pt", model, optimizer).get("history", [])
+        return load_model(out, device)
+    model = new_model(model_config, config.seed).to(choose_device(device))
+    groups = parameter_groups(model, config.weight_decay)
 
-    epochs = range(len(history), config.epochs)
-    bar = tqdm(epochs, initial=len(history), total=config.epochs, desc=out.name, unit="epoch", disable=quiet)
-    for epoch in bar:
-        line = _train_epoch(model, optimizer, config, epoch, training, group_labels, text_features.to(where))
-        if validation is not None and len(validation):
-            logits = predict(model, validation.frame_features, text_features)
-            line["val_top1"] = score(logits, validation.labels).top1.value
-        bar.set_postfix({name: f"{line[name]:.3f}" for name in ("loss", "val_top1") if name in line})
-        history.append(line)
-        save_checkpoint(out / "checkpoint.pt", model, optimizer, history=history)
-        write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
-        if on_epoch:
-            on_epoch(line)
+    def top1() -> float:
+        return score(predict(model, validation.frame_features, text_features[:classes]), validation.labels).top1.value
+
+    validate = top1 if validation is not None and len(validation) else None
+    hooks = {"validate": validate, "on_epoch": on_epoch, "quiet": quiet}
+    fit(model, groups, config, training, group_labels, text_features, out, **hooks)
     save_tensors(out / "model.safetensors", model.state_dict())
     (out / "checkpoint.pt").unlink(missing_ok=True)
     return model.eval()
 
 
-def _train_epoch(model, optimizer, config, epoch, training, group_labels, text_features) -> dict[str, Any]:
-    started, where = time.perf_counter(), text_features.device
+def fit(
+    network: nn.Module,
+    groups: list[dict[str, Any]],
+    config: TrainConfig,
+    training: TrainingSet,
+    group_labels: Tensor,
+    text_features: Tensor,
+    out: Path,
+    *,
+    validate: Callable[[], float] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """Train a network in place to its last epoch; each epoch leaves `history.jsonl` and `checkpoint.pt` in `out`.
+
+    Args:
+        network: MGDM, or what has its `logit_scale`, `clamp_logit_scale` and `forward(inputs, texts)`; on its device.
+        groups: the parameters to train, as `parameter_groups` makes them.
+        group_labels: (N, g) label indices of each video's texts, the positive first.
+        text_features: (n, D) text embeddings of the labels, raw.
+        validate: gives the Top-1 of the network as it stands; called after each epoch.
+    """
+    where = network.logit_scale.device
+    text_features = text_features.to(where)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999))
+    dtype = autocast_dtype(config.precision, where)
+    scaler = torch.amp.GradScaler(where.type, enabled=dtype is torch.float16)  # does nothing where not enabled
+    progress = load_checkpoint(out / "checkpoint.pt", network, optimizer)
+    scaler.load_state_dict(progress.get("scaler") or scaler.state_dict())
+    history = progress.get("history", [])
+    trained = torch.compile(network) if config.compile else network  # the same parameters
+
+    epochs = range(len(history), config.epochs)
+    bar = tqdm(epochs, initial=len(history), total=config.epochs, desc=out.name, unit="epoch", disable=quiet)
+    for epoch in bar:
+        network.train()
+        line = _train_epoch(trained, optimizer, scaler, config, epoch, training, group_labels, text_features)
+        if validate:
+            line["val_top1"] = validate()
+        bar.set_postfix({name: f"{line[name]:.3f}" for name in ("loss", "val_top1") if name in line})
+        history.append(line)
+        save_checkpoint(out / "checkpoint.pt", network, optimizer, scaler=scaler.state_dict(), history=history)
+        write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        if on_epoch:
+            on_epoch(line)
+
+
+def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labels, text_features) -> dict[str, Any]:
+    started = time.perf_counter()
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
     batches = torch.randperm(len(training), generator=generator).split(config.batch_size)
+    inputs = training.batches(list(batches), epoch)
+    steps = math.ceil(len(batches) / config.accumulate)
     total = 0.0
-    for i, batch in enumerate(batches):
-        lr = learning_rate(
-            epoch * len(batches) + i,
-            config.epochs * len(batches),
-            round(config.warmup_epochs * len(batches)),
-            config.lr,
-        )
+    for step in range(steps):
+        lr = learning_rate(epoch * steps + step, config.epochs * steps, round(config.warmup_epochs * steps), config.lr)
         for group in optimizer.param_groups:
-            group["lr"] = lr
-        texts = group_labels[batch].to(where)  # (l, g) with l = b
-        with torch.autocast(where.type, torch.bfloat16, enabled=config.bf16 and where.type == "cuda"):
-            logits = model(training.frame_features[batch].to(where), text_features[texts]).logits
-        loss = augmented_negative_loss(
-            logits,
-            augmented_targets(training.labels[batch].to(where), texts),
-            target=config.target,
-            empty_columns=config.empty_columns,
-            t2v_mean=config.t2v_mean,
-        )
+            group["lr"] = lr * group["lr_ratio"]
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        part = batches[step * config.accumulate : (step + 1) * config.accumulate]
+        videos = sum(map(len, part))
+        for batch in part:
+            loss = _loss(network, next(inputs), training.labels[batch], group_labels[batch], text_features, config)
+            loss = loss * (len(batch) / videos)
+            scaler.scale(loss).backward()
+            total += loss.item() * videos
+        scaler.unscale_(optimizer)
         if config.clip_grad_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip_grad_norm)
-        optimizer.step()
-        model.clamp_logit_scale()
-        total += loss.item() * len(batch)
+            nn.utils.clip_grad_norm_(network.parameters(), config.clip_grad_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        network.clamp_logit_scale()
     return {
         "epoch": epoch,
         "loss": total / len(training),
         "lr": lr,
-        "logit_scale": model.logit_scale.exp().item(),
+        "logit_scale": network.logit_scale.exp().item(),
         "seconds": round(time.perf_counter() - started, 3),
     }
+
+
+def _loss(network, inputs, labels, texts, text_features, config) -> Tensor:
+    """The loss of one batch: network inputs (b, ...), labels (b,), label indices of the groups (b, g)."""
+    where = text_features.device
+    inputs, labels, texts = inputs.to(where), labels.to(where), texts.to(where)
+    dtype = autocast_dtype(config.precision, where)
+    with torch.autocast(where.type, dtype, enabled=dtype is not None):
+        logits = network(inputs, text_features[texts]).logits  # (b, l, g) with l = b
+    return augmented_negative_loss(
+        logits,
+        augmented_targets(labels, texts),
+        target=config.target,
+        empty_columns=config.empty_columns,
+        t2v_mean=config.t2v_mean,
+    )
 
 
 def load_model(run: Path, device: str = "cpu") -> MGDM:
@@ -192,7 +248,8 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def _fingerprint(*tensors: Tensor) -> str:
+def fingerprint(*tensors: Tensor) -> str:
+    """16 hex digits of a sha256 over shapes, types and values."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())

@@ -30,7 +30,10 @@ DATA = ("config", "corpus", "datasets", "manifest", "manifest_*", "video", "stic
 FEATURES = ("clip", "features")
 STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
-TOGETHER = ("pretrain", "train", "inference", "evaluate", "experiments", "complexity", "pipeline")
+TOGETHER = (
+    *("optim", "pretrain", "train", "augment", "finetune"),
+    *("inference", "evaluate", "experiments", "complexity", "pipeline"),
+)
 
 TIERS = [
     # Data can be read, made and checked without any network.

@@ -1,0 +1,43 @@
+"""What the optimiser is given: groups of parameters, the learning rate of a step, and the precision (the recipe)."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def parameter_groups(
+    model: nn.Module, weight_decay: float, *, lr_ratio: float = 1.0, positions: tuple[str, ...] = ("frame_positions",)
+) -> list[dict[str, Any]]:
+    """What trains of a model. Weight decay for matrices; none for biases, norms, positions and the logit scale.
+
+    Args:
+        lr_ratio: the learning rate of these parameters, as a share of the schedule's.
+        positions: how the names of learned positions end, which are matrices, too.
+    """
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (free if parameter.ndim < 2 or name.endswith(positions) else decayed).append(parameter)
+    both = ((decayed, weight_decay), (free, 0.0))
+    return [{"params": params, "weight_decay": decay, "lr_ratio": lr_ratio} for params, decay in both]
+
+
+def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> float:
+    """Linear warm-up to `peak`, then a half cosine to 0, for steps 0 .. steps - 1."""
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))
+
+
+def autocast_dtype(precision: str, where: torch.device) -> torch.dtype | None:
+    """What autocast computes in on a device, None for fp32; "auto" is bf16 on CUDA and fp32 elsewhere.
+
+    `ValueError` for fp16 without CUDA: only there are its kernels, and the reason to bear its narrow range.
+    """
+    if precision == "auto":
+        precision = "bf16" if where.type == "cuda" else "fp32"
+    if precision == "fp16" and where.type != "cuda":
+        raise ValueError(f"precision='fp16' needs a CUDA device, not {where.type}; choose 'bf16' or 'fp32'")
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
