@@ -1,8 +1,10 @@
 """`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
 
 Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
+Under torchrun several processes share the work of `features`, `train` and `evaluate`; docs/scale.md has the lines.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +21,7 @@ train_app = tyro.extras.SubcommandApp()
 experiment_app = tyro.extras.SubcommandApp()
 Flat = tyro.conf.OmitArgPrefixes
 ROOT = Path("runs/demo")
+SHARED = ("features", "train", "evaluate")  # under torchrun; any other command is for the first process alone
 
 
 def done(what: str, path: Path) -> None:
@@ -367,6 +370,7 @@ def evaluate(
             the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
         device: auto, cpu, cuda or mps.
     """
+    from mgdmkit.distributed import is_main, map_rows
     from mgdmkit.evaluate import score
     from mgdmkit.features import load_features
     from mgdmkit.inference import predict
@@ -378,11 +382,14 @@ def evaluate(
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
     else:
         model, k, path = load_model(run, device), read_run(run)["train"]["k"], run
-        logits = predict(model, cached.frame_features, cached.text_features, inference=inference, k=k)
+        options = {"text_features": cached.text_features, "inference": inference, "k": k}
+        logits = map_rows(lambda frames: predict(model, frames, **options), cached.frame_features)
         name = f"scores-{split}-{inference}.json" if inference else name
     scores = score(logits, cached.labels)
     print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
-    done("scores", scores.to_json(path / name, cached.classes))
+    if is_main():
+        scores.to_json(path / name, cached.classes)
+    done("scores", path / name)
 
 
 @experiment_app.command
@@ -537,7 +544,10 @@ app.command(experiment_app, name="experiment")
 def main() -> None:
     """Run one command; a mistake of the user ends in one message and status 2, not in a traceback."""
     try:
-        app.cli(prog="mgdm", description=__doc__)
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            _run_together()
+        else:
+            _run()
     except KeyboardInterrupt:
         sys.exit("stopped; the same command continues")
     except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
@@ -545,6 +555,20 @@ def main() -> None:
             print(f"mgdm: {error}", file=sys.stderr)
             sys.exit(2)
         raise
+
+
+def _run() -> None:
+    app.cli(prog="mgdm", description=__doc__)
+
+
+def _run_together() -> None:
+    """As one of torchrun's processes; what they can't share the first one does, while the others wait."""
+    from mgdmkit.distributed import barrier, processes
+
+    with processes() as rank:
+        if rank == 0 or (sys.argv[1:2] and sys.argv[1] in SHARED):
+            _run()
+        barrier()
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
