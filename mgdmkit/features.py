@@ -2,8 +2,9 @@
 
 A feature folder holds
     features.json             what made it: backbone, manifest, frames, sampling, prompt, classes
-    clips.csv                 id, label and split of each row; split1, split2, ... where the manifest has them
+    clips.csv                 id, label and split of each row
     text.safetensors          text_features (C, D)
+    labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
     frames-00000.safetensors  frame_features (n, T, D) of the first clips, and so on
 Shards are written as they are finished, so an interrupted run continues after the last whole one. A folder
 made by anything else is refused: features of two backbones can't be told apart by their shape.
@@ -11,10 +12,10 @@ made by anything else is refused: features of two backbones can't be told apart 
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -27,8 +28,8 @@ from tqdm.auto import tqdm
 
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import write_text_atomic
-from mgdmkit.corpus import PROMPT, prompts
-from mgdmkit.manifest import Manifest, official_splits, take_official_split
+from mgdmkit.corpus import PROMPT, mining_corpus, prompts
+from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import FolderError, claim, save_tensors
 from mgdmkit.video import VideoError, read_segments
 
@@ -44,7 +45,7 @@ class Features:
     text_features: Tensor
     """(C, D) raw CLIP text embeddings of the classes' prompt sentences."""
     clips: pd.DataFrame
-    """N rows: id, label, split, and split1, split2, ... of a dataset with several official splits."""
+    """N rows: id, label, split."""
     classes: tuple[str, ...]
     logit_scale: float
     """The backbone's 1/tau."""
@@ -147,8 +148,7 @@ def extract_features(
         "logit_scale": clip.logit_scale,
     }
     claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
-    columns = ["id", "label", "split", *official_splits(list(manifest.table))]
-    write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
+    write_text_atomic(out / "clips.csv", manifest.table[["id", "label", "split"]].to_csv(index=False))
     if not (out / "text.safetensors").is_file():
         save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
     todo = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
@@ -165,17 +165,10 @@ def extract_features(
     return load_features(out)
 
 
-def load_features(folder: Path, official_split: int | None = None) -> Features:
-    """Read a feature folder; `FolderError` when it is missing or not finished.
-
-    A clip's features are the same in every official split: `official_split=2` takes `split2` as `split`, so that one
-    folder serves all three of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
-    """
-    if not (folder / "features.json").is_file():
-        raise FolderError(f"no features at {folder}; make them with `mgdm features --out {folder}`")
-    recipe = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+def load_features(folder: Path) -> Features:
+    """Read a feature folder; `FolderError` when it is missing or not finished."""
+    recipe = _recipe(folder)
     clips = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
-    clips = take_official_split(clips, official_split, folder / "clips.csv")
     missing = [start for start, stop in _shards(len(clips)) if not _is_complete(folder, start, stop)]
     if missing or not (folder / "text.safetensors").is_file():
         raise FolderError(
@@ -185,6 +178,68 @@ def load_features(folder: Path, official_split: int | None = None) -> Features:
     parts = [load_file(_shard_path(folder, start))["frame_features"] for start, _ in _shards(len(clips))]
     text_features = load_file(folder / "text.safetensors")["text_features"]
     return Features(torch.cat(parts), text_features, clips, tuple(recipe["classes"]), recipe["logit_scale"])
+
+
+class CorpusTexts(NamedTuple):
+    """A corpus to mine, and the texts that training sees: labels and targets are indices into it."""
+
+    labels: tuple[str, ...]
+    """n labels, the C classes first."""
+    text_features: Tensor
+    """(n, D) raw CLIP text embeddings of their prompt sentences."""
+
+
+def corpus_texts(folder: Path, labels: Iterable[str] = ()) -> CorpusTexts:
+    """The classes of a feature folder followed by what else `labels` offers (`mining_corpus`), with their texts.
+
+    `FolderError` when a label was never encoded for this folder (`encode_texts`).
+    """
+    classes = _recipe(folder)["classes"]
+    corpus = mining_corpus(classes, labels)
+    if missing := missing_texts(folder, corpus):
+        raise FolderError(
+            f"{folder} has no text features of {len(missing)} labels, first {missing[0]!r}; they are made by "
+            f"`mgdm mine --features {folder} --corpus FILE`, where FILE lists them"
+        )
+    others = _other_texts(folder)
+    own = load_file(folder / "text.safetensors")["text_features"]
+    return CorpusTexts(corpus, torch.cat([own, *(others[label][None] for label in corpus[len(classes) :])]))
+
+
+def missing_texts(folder: Path, labels: Iterable[str]) -> list[str]:
+    """Those of the labels that are no class of the folder and not encoded yet."""
+    there = {*_recipe(folder)["classes"], *_other_texts(folder)}
+    return [label for label in labels if label not in there]
+
+
+def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
+    """Encode what `missing_texts` finds, in the folder's own prompt, and keep it in the folder.
+
+    `FolderError` when `clip` is not the backbone that made the folder.
+    """
+    recipe = _recipe(folder)
+    if clip.fingerprint != recipe["clip_fingerprint"]:
+        raise FolderError(
+            f"{folder} was made by {recipe['clip']} ({recipe['clip_fingerprint']}), not by {clip.name} "
+            f"({clip.fingerprint}); their features can't be compared: give the same --clip and --pretrained"
+        )
+    missing = missing_texts(folder, labels)
+    encoded = clip.encode_text(prompts(missing, recipe["prompt"])) if missing else ()
+    new = {label: vector.clone() for label, vector in zip(missing, encoded, strict=True)}
+    save_tensors(folder / "labels.safetensors", _other_texts(folder) | new)
+
+
+def _other_texts(folder: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(folder / "labels.safetensors")
+    except (FileNotFoundError, SafetensorError):  # damaged: encoded again
+        return {}
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    if not (folder / "features.json").is_file():
+        raise FolderError(f"no features at {folder}; make them with `mgdm features --out {folder}`")
+    return json.loads((folder / "features.json").read_text(encoding="utf-8"))
 
 
 def _shards(n: int) -> Iterator[tuple[int, int]]:
