@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
+from mgdmkit.corpus import Excluded
 from mgdmkit.evaluate import Scores, score
-from mgdmkit.features import Features, extract_features, load_features
+from mgdmkit.features import CorpusTexts, Features, extract_features, load_features
 from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest
 from mgdmkit.mining import Negatives, load_negatives, mine_negatives, save_negatives
@@ -103,19 +104,40 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
     return Prepared(root, preset, features, negatives, manifest, clip)
 
 
-def mine_to_csv(features: Features, path: Path, depth: int) -> Negatives:
-    """Mine every clip of a feature folder and write the CSV; one that agrees is left as it is, any other replaced."""
+def mine_to_csv(
+    features: Features, path: Path, depth: int, *, corpus: CorpusTexts | None = None, excluded: Excluded | None = None
+) -> Negatives:
+    """Mine every clip of a feature folder and write the CSV; one that agrees is left as it is, any other replaced.
+
+    Args:
+        corpus: what to mine, from `corpus_texts`; the classes when not given.
+        excluded: what is not to be mined, from `locate`.
+    """
+    corpus, excluded = corpus or CorpusTexts(features.classes, features.text_features), excluded or Excluded([], [], [])
+    ids, labels = list(features.clips["id"]), features.labels
     negatives = mine_negatives(
-        features.frame_features, features.text_features, features.labels, depth, logit_scale=features.logit_scale
+        features.frame_features,
+        corpus.text_features,
+        labels,
+        depth,
+        logit_scale=features.logit_scale,
+        exclude=excluded.pairs,
+        exclude_for_video=excluded.of_clips,
+        names=ids,
     )
-    ids = list(features.clips["id"])
     try:
-        agrees = load_negatives(path, ids, features.classes).indices.equal(negatives.indices)
+        agrees = _agree(load_negatives(path, ids, corpus.labels, labels), negatives)
     except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
         agrees = False
     if not agrees:
-        save_negatives(path, negatives, ids, features.labels, features.classes)
+        save_negatives(path, negatives, ids, labels, corpus.labels)
     return negatives
+
+
+def _agree(written: Negatives, mined: Negatives) -> bool:
+    """Whether a CSV holds these negatives, as far as its six digits tell: another corpus has other scores."""
+    same = written.indices.equal(mined.indices) and written.positive_rank.equal(mined.positive_rank)
+    return same and written.scores.allclose(mined.scores, rtol=1e-5)
 
 
 @dataclass(frozen=True)
