@@ -2,7 +2,7 @@
 
 A feature folder holds
     features.json             what made it: backbone, manifest, frames, sampling, prompt, classes
-    clips.csv                 id, label and split of each row
+    clips.csv                 id, label and split of each row; split1, split2, ... where the manifest has them
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
     frames-00000.safetensors  frame_features (n, T, D) of the first clips, and so on
@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import write_text_atomic
 from mgdmkit.corpus import PROMPT, mining_corpus, prompts
-from mgdmkit.manifest import Manifest
+from mgdmkit.manifest import Manifest, official_splits, take_official_split
 from mgdmkit.runfolder import FolderError, claim, save_tensors
 from mgdmkit.video import VideoError, read_segments
 
@@ -45,7 +45,7 @@ class Features:
     text_features: Tensor
     """(C, D) raw CLIP text embeddings of the classes' prompt sentences."""
     clips: pd.DataFrame
-    """N rows: id, label, split."""
+    """N rows: id, label, split, and split1, split2, ... of a dataset with several official splits."""
     classes: tuple[str, ...]
     logit_scale: float
     """The backbone's 1/tau."""
@@ -148,7 +148,8 @@ def extract_features(
         "logit_scale": clip.logit_scale,
     }
     claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
-    write_text_atomic(out / "clips.csv", manifest.table[["id", "label", "split"]].to_csv(index=False))
+    columns = ["id", "label", "split", *official_splits(list(manifest.table))]
+    write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
     if not (out / "text.safetensors").is_file():
         save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
     todo = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
@@ -165,10 +166,15 @@ def extract_features(
     return load_features(out)
 
 
-def load_features(folder: Path) -> Features:
-    """Read a feature folder; `FolderError` when it is missing or not finished."""
+def load_features(folder: Path, official_split: int | None = None) -> Features:
+    """Read a feature folder; `FolderError` when it is missing or not finished.
+
+    A clip's features are the same in every official split: `official_split=2` takes `split2` as `split`, so that one
+    folder serves all three of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
+    """
     recipe = _recipe(folder)
     clips = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
+    clips = take_official_split(clips, official_split, folder / "clips.csv")
     missing = [start for start, stop in _shards(len(clips)) if not _is_complete(folder, start, stop)]
     if missing or not (folder / "text.safetensors").is_file():
         raise FolderError(
