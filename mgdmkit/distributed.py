@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def stamp() -> dict[str, int]:
+    """What the recipe of a run has to tell beside its configuration: {"processes": W}, for one process nothing."""
+    return {"processes": world_size()} if world_size() > 1 else {}
+
+
 def local_cores() -> int:
     """Processor cores for each of the processes of this machine, at least 1."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if world_size() > 1 else 1
@@ -117,6 +123,11 @@ def gather(rows: Tensor, n: int) -> Tensor:
     if len(rows) != own.stop - own.start:
         raise ValueError(f"rank {rank()} holds {len(rows)} rows; its share of {n} is {own.stop - own.start}")
     return _Gather.apply(rows, n) if world_size() > 1 else rows
+
+
+def gatherer(n: int) -> Callable[[Tensor], Tensor] | None:
+    """What `MGDM.forward` takes as `gather` for a global batch of n rows; None in one process."""
+    return partial(gather, n=n) if world_size() > 1 else None
 
 
 def map_rows(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mgdmkit import distributed
 from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
 from mgdmkit.evaluate import score
 from mgdmkit.inference import predict
@@ -115,20 +116,26 @@ def train(
     """
     group_labels = choose_groups(config, training.labels, len(text_features), negatives)
     data = fingerprint(training.frame_features, group_labels, text_features)
-    claim(out / "config.json", {"model": model_config.to_dict(), "train": config.to_dict(), "data": data})
+    recipe = {"model": model_config.to_dict(), "train": config.to_dict(), "data": data, **distributed.stamp()}
+    with distributed.main_first():
+        claim(out / "config.json", recipe)
     if (out / "model.safetensors").is_file():
         return load_model(out, device)
     model = new_model(model_config, config.seed).to(choose_device(device))
     groups = parameter_groups(model, config.weight_decay)
 
     def top1() -> float:
-        return score(predict(model, validation.frame_features, text_features[:classes]), validation.labels).top1.value
+        texts = text_features[:classes]
+        logits = distributed.map_rows(lambda frames: predict(model, frames, texts), validation.frame_features)
+        return score(logits, validation.labels).top1.value
 
     validate = top1 if validation is not None and len(validation) else None
     hooks = {"validate": validate, "on_epoch": on_epoch, "quiet": quiet}
     fit(model, groups, config, training, group_labels, text_features, out, **hooks)
-    save_tensors(out / "model.safetensors", model.state_dict())
-    (out / "checkpoint.pt").unlink(missing_ok=True)
+    if distributed.is_main():
+        save_tensors(out / "model.safetensors", model.state_dict())
+        (out / "checkpoint.pt").unlink(missing_ok=True)
+    distributed.barrier()
     return model.eval()
 
 
@@ -147,8 +154,12 @@ def fit(
 ) -> None:
     """Train a network in place to its last epoch; each epoch leaves `history.jsonl` and `checkpoint.pt` in `out`.
 
+    W processes split each global batch of W x `batch_size` videos, so that they learn what one process would with that
+    `batch_size`. The last batch of an epoch holds what is left, and a process may then have nothing to encode.
+
     Args:
-        network: MGDM, or what has its `logit_scale`, `clamp_logit_scale` and `forward(inputs, texts)`; on its device.
+        network: MGDM, or what has its `logit_scale`, `clamp_logit_scale` and `forward(inputs, texts, gather)`; on its
+            device, and with the same weights in each process.
         groups: the parameters to train, as `parameter_groups` makes them.
         group_labels: (N, g) label indices of each video's texts, the positive first.
         text_features: (n, D) text embeddings of the labels, raw.
@@ -165,7 +176,14 @@ def fit(
     trained = torch.compile(network) if config.compile else network  # the same parameters
 
     epochs = range(len(history), config.epochs)
-    bar = tqdm(epochs, initial=len(history), total=config.epochs, desc=out.name, unit="epoch", disable=quiet)
+    bar = tqdm(
+        epochs,
+        initial=len(history),
+        total=config.epochs,
+        desc=out.name,
+        unit="epoch",
+        disable=quiet or not distributed.is_main(),
+    )
     for epoch in bar:
         network.train()
         line = _train_epoch(trained, optimizer, scaler, config, epoch, training, group_labels, text_features)
@@ -173,8 +191,10 @@ def fit(
             line["val_top1"] = validate()
         bar.set_postfix({name: f"{line[name]:.3f}" for name in ("loss", "val_top1") if name in line})
         history.append(line)
-        save_checkpoint(out / "checkpoint.pt", network, optimizer, scaler=scaler.state_dict(), history=history)
-        write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        if distributed.is_main():
+            save_checkpoint(out / "checkpoint.pt", network, optimizer, scaler=scaler.state_dict(), history=history)
+            write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        distributed.barrier()
         if on_epoch:
             on_epoch(line)
 
@@ -182,8 +202,8 @@ def fit(
 def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labels, text_features) -> dict[str, Any]:
     started = time.perf_counter()
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-    batches = torch.randperm(len(training), generator=generator).split(config.batch_size)
-    inputs = training.batches(list(batches), epoch)
+    batches = torch.randperm(len(training), generator=generator).split(config.batch_size * distributed.world_size())
+    inputs = training.batches([batch[distributed.shard(len(batch))] for batch in batches], epoch)
     steps = math.ceil(len(batches) / config.accumulate)
     total = 0.0
     for step in range(steps):
@@ -198,6 +218,7 @@ def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labe
             loss = loss * (len(batch) / videos)
             scaler.scale(loss).backward()
             total += loss.item() * videos
+        distributed.average_gradients(network.parameters())  # before unscale_, so that all see the same overflow
         scaler.unscale_(optimizer)
         if config.clip_grad_norm:
             nn.utils.clip_grad_norm_(network.parameters(), config.clip_grad_norm)
@@ -214,12 +235,15 @@ def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labe
 
 
 def _loss(network, inputs, labels, texts, text_features, config) -> Tensor:
-    """The loss of one batch: network inputs (b, ...), labels (b,), label indices of the groups (b, g)."""
-    where = text_features.device
+    """The loss of one batch: labels (b,), label indices of the groups (b, g), network inputs (b, ...).
+
+    With several processes labels and groups are those of the global batch, and inputs this process' share of it.
+    """
+    where, own, gather = text_features.device, distributed.shard(len(labels)), distributed.gatherer(len(labels))
     inputs, labels, texts = inputs.to(where), labels.to(where), texts.to(where)
     dtype = autocast_dtype(config.precision, where)
     with torch.autocast(where.type, dtype, enabled=dtype is not None):
-        logits = network(inputs, text_features[texts]).logits  # (b, l, g) with l = b
+        logits = network(inputs, text_features[texts[own]], gather).logits  # (b, l, g) with l = b
     return augmented_negative_loss(
         logits,
         augmented_targets(labels, texts),
