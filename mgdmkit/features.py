@@ -6,12 +6,12 @@ A feature folder holds
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
     frames-00000.safetensors  frame_features (n, T, D) of the first clips, and so on
-Shards are written as they are finished, so an interrupted run continues after the last whole one. A folder
-made by anything else is refused: features of two backbones can't be told apart by their shape.
+Shards are written as they are finished, so an interrupted run continues after the last whole one, with any number
+of processes; several share the missing ones. A folder made by anything else is refused: features of two backbones
+can't be told apart by their shape.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import write_text_atomic
 from mgdmkit.corpus import PROMPT, mining_corpus, prompts
+from mgdmkit.distributed import barrier, is_main, local_cores, main_first, rank, world_size
 from mgdmkit.manifest import Manifest, official_splits, take_official_split
 from mgdmkit.runfolder import FolderError, claim, save_tensors
 from mgdmkit.video import VideoError, read_segments
@@ -128,7 +129,7 @@ def extract_features(
         frames: T, frames per clip.
         prompt: the sentence around a label, with one `{}`.
         batch_size: clips per pass through the image encoder.
-        workers: processes that decode; None takes one per core, at most 8.
+        workers: processes that decode; None takes one per core (its share of the cores under torchrun), at most 8.
     Raises:
         FolderError: when `out` was made by another backbone, manifest, number of frames or prompt.
         VideoError: naming the clip that can't be read; whole shards before it are kept.
@@ -147,15 +148,19 @@ def extract_features(
         "classes": list(manifest.classes),
         "logit_scale": clip.logit_scale,
     }
-    claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
     columns = ["id", "label", "split", *official_splits(list(manifest.table))]
-    write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
-    if not (out / "text.safetensors").is_file():
-        save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
-    todo = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
+    with main_first():
+        claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
+        if is_main():
+            write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
+        if not (out / "text.safetensors").is_file():
+            save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
+    missing = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
+    barrier()  # all have seen the same shards missing before anybody writes one
+    todo = missing[rank() :: world_size()]
     total = sum(stop - start for start, stop in todo)
-    workers = min(8, os.cpu_count() or 1) if workers is None else workers
-    with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total) as bar:
+    workers = min(8, local_cores()) if workers is None else workers
+    with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total or not is_main()) as bar:
         for start, stop in todo:
             decoded = _ClipFrames(manifest.video_paths[start:stop], frames, clip.preprocess, batch_size)
             parts = []
@@ -163,6 +168,7 @@ def extract_features(
                 parts.append(clip.encode_image(pictures.flatten(0, 1)).unflatten(0, (-1, frames)))
                 bar.update(len(pictures))
             save_tensors(_shard_path(out, start), {"frame_features": torch.cat(parts)})
+    barrier()
     return load_features(out)
 
 
@@ -172,7 +178,7 @@ def load_features(folder: Path, official_split: int | None = None) -> Features:
     A clip's features are the same in every official split: `official_split=2` takes `split2` as `split`, so that one
     folder serves all three of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
     """
-    recipe = _recipe(folder)
+    recipe = read_recipe(folder)
     clips = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
     clips = take_official_split(clips, official_split, folder / "clips.csv")
     missing = [start for start, stop in _shards(len(clips)) if not _is_complete(folder, start, stop)]
@@ -200,7 +206,7 @@ def corpus_texts(folder: Path, labels: Iterable[str] = ()) -> CorpusTexts:
 
     `FolderError` when a label was never encoded for this folder (`encode_texts`).
     """
-    classes = _recipe(folder)["classes"]
+    classes = read_recipe(folder)["classes"]
     corpus = mining_corpus(classes, labels)
     if missing := missing_texts(folder, corpus):
         raise FolderError(
@@ -214,7 +220,7 @@ def corpus_texts(folder: Path, labels: Iterable[str] = ()) -> CorpusTexts:
 
 def missing_texts(folder: Path, labels: Iterable[str]) -> list[str]:
     """Those of the labels that are no class of the folder and not encoded yet."""
-    there = {*_recipe(folder)["classes"], *_other_texts(folder)}
+    there = {*read_recipe(folder)["classes"], *_other_texts(folder)}
     return [label for label in labels if label not in there]
 
 
@@ -223,7 +229,7 @@ def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
 
     `FolderError` when `clip` is not the backbone that made the folder.
     """
-    recipe = _recipe(folder)
+    recipe = read_recipe(folder)
     if clip.fingerprint != recipe["clip_fingerprint"]:
         raise FolderError(
             f"{folder} was made by {recipe['clip']} ({recipe['clip_fingerprint']}), not by {clip.name} "
@@ -242,7 +248,8 @@ def _other_texts(folder: Path) -> dict[str, Tensor]:
         return {}
 
 
-def _recipe(folder: Path) -> dict[str, Any]:
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """What a feature folder was made with, features.json; `FolderError` when there is none."""
     if not (folder / "features.json").is_file():
         raise FolderError(f"no features at {folder}; make them with `mgdm features --out {folder}`")
     return json.loads((folder / "features.json").read_text(encoding="utf-8"))
