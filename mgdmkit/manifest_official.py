@@ -88,7 +88,7 @@ def build_manifest(
         workers: threads that decode.
     Raises:
         FileNotFoundError: no such folder.
-        ManifestError: no clip found, or one in the folder of another class.
+        ManifestError: no clip found, none usable, or one in the folder of another class.
     """
     videos = Path(videos).resolve()
     if not videos.is_dir():
@@ -97,8 +97,11 @@ def build_manifest(
     rows = [_row(clip, official_split) for clip in official.clips]
     problems = file_problems(files, probe=probe, workers=workers, quiet=quiet)
     checked = sift(rows, files, problems, probe)
-    if not checked.rows:
+    if not any(files):
         raise ManifestError(_nothing_found(official, videos))
+    if not checked.rows:
+        bad = next(i for i, file in enumerate(files) if file)
+        raise ManifestError(f"not one clip of {videos} can be used, first {files[bad]} ({problems[bad]})")
     checked = replace(checked, notes=[*official.notes, *twins])
     card = dataset_card(official.dataset)
     listed = {column: split_counts(rows, column) for column in split_columns(rows)}
@@ -137,7 +140,7 @@ def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], li
             file, shared = None, shared + 1  # <youtube id>.mp4 of a video with two clips holds one of them
         files.append(file)
     notes = [f"{doubled} clips have more than one file; the first by name was taken"] if doubled else []
-    notes += [f"{shared} clips are missing, since another clip of their video has its file"] if shared else []
+    notes += [f"{shared} clips are missing, since the one file of their name is another clip's"] if shared else []
     return files, notes
 
 

@@ -74,7 +74,7 @@ def test_a_file_named_by_its_video_serves_one_clip_only(tmp_path):
     (tmp_path / "v" / "zzzzzzzzzzz.mp4").write_bytes(b"a clip")
     checked = build_manifest(official, tmp_path / "v", tmp_path / "k.csv")
     assert [row["id"] for row in checked.rows] == ["zzzzzzzzzzz_000003_000013"]
-    assert checked.notes == ["1 clips are missing, since another clip of their video has its file"]
+    assert checked.notes == ["1 clips are missing, since the one file of their name is another clip's"]
 
 
 def test_rows_that_are_left_out_are_counted(tmp_path):

@@ -153,6 +153,9 @@ def test_nothing_there_says_what_to_do(tmp_path):
     assert "unpack UCF101.rar" in message()
     touch(tmp_path / "a" / "other.mp4")
     assert "1 other video files, first a/other.mp4" in message()
+    (tmp_path / "v_YoYo_g01_c01.avi").touch()
+    with pytest.raises(ManifestError, match=r"not one clip of .* can be used, first .*v_YoYo_g01_c01\.avi \(empty"):
+        build_manifest(ucf101_clips(), tmp_path, tmp_path / "ucf.csv")
     with pytest.raises(FileNotFoundError, match="no folder of videos"):
         build_manifest(ucf101_clips(), tmp_path / "nowhere", tmp_path / "ucf.csv")
 
