@@ -270,28 +270,132 @@ def features(
 
 
 @app.command
-def mine(features: Path, out: Path, depth: int | None = None) -> None:
+def corpus(
+    out: Path,
+    datasets: tuple[Literal["ucf101", "hmdb51", "kinetics400"], ...] = (),
+    lists: tuple[Path, ...] = (),
+    labels: Literal["words", "raw"] = "words",
+) -> None:
+    """Write a corpus of labels to mine: the union of label lists, where labels of the same words are one.
+
+    Args:
+        out: The CSV to write: label, sources. Rows may be deleted or added by hand.
+        datasets: Datasets whose classes to take.
+        lists: Own label lists: text files with a label on each line, or CSVs with a column label.
+        labels: How a dataset's labels are written: as words, or raw, as its files and folders spell them.
+    """
+    from mgdmkit.corpus import label_list, read_corpus, union, write_corpus
+    from mgdmkit.datasets import dataset_classes
+
+    field = {"words": "label", "raw": "name"}[labels]
+    parts = [label_list((getattr(row, field) for row in dataset_classes(name)), name) for name in datasets]
+    parts += [read_corpus(path) for path in lists]
+    if not parts:
+        raise ValueError("name what the corpus is made of: --datasets, --lists, or both")
+    merged = union(*parts)
+    print(f"{sum(len(part.labels) for part in parts)} rows, {len(merged.labels)} distinct labels")
+    done("corpus", write_corpus(out, merged))
+
+
+@app.command
+def near(
+    corpus: Path,
+    clip: str,
+    out: Path,
+    pretrained: str | None = None,
+    threshold: float = 0.9,
+    top: int = 200,
+    prompt: str = "This is a video about {}",
+    device: str = "auto",
+) -> None:
+    """List the labels of a corpus that may say the same, by the similarity of their sentences to CLIP.
+
+    In the column exclude write yes where two labels must not be mined for each other, then give the file to `mgdm
+    mine --exclude`. A label that no dataset should be trained against is better deleted from the corpus.
+
+    Args:
+        corpus: A CSV made by `mgdm corpus`, or a text file with a label on each line.
+        clip: A folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
+        out: The CSV to write: label_a, label_b, similarity, exclude. It must not exist yet.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        threshold: Least cosine of a pair; spellings of the same words are listed anyhow.
+        top: Pairs to list at most, the most similar ones.
+        prompt: The sentence around a label.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.clip import load_clip
+    from mgdmkit.corpus import keep_decisions, near_duplicates, prompts, read_corpus, write_near
+    from mgdmkit.train import choose_device
+
+    labels = read_corpus(corpus).labels
+    keep_decisions(out)  # before the work
+    texts = load_clip(clip, pretrained, device=str(choose_device(device))).encode_text(prompts(labels, prompt))
+    pairs = near_duplicates(labels, texts, threshold=threshold, top=top)
+    print(f"{len(labels)} labels, {len(pairs)} pairs to decide on")
+    done("near-duplicates", write_near(out, pairs))
+
+
+@app.command
+def mine(
+    features: Path,
+    out: Path,
+    depth: int | None = None,
+    corpus: Path | None = None,
+    exclude: tuple[Path, ...] = (),
+    clip: str | None = None,
+    pretrained: str | None = None,
+    device: str = "auto",
+) -> None:
     """Mine the labels that frozen CLIP most confuses with each clip's own (eq. 10-12).
 
     Args:
         features: Folder made by `mgdm features`.
         out: The CSV to write: clip, label and its rank, then label:score, hardest first.
         depth: Negatives per clip; 9, or as many as there are other labels, when not given.
+        corpus: Labels to mine beside the classes: a CSV made by `mgdm corpus`, or a text file of labels.
+        exclude: CSVs made by `mgdm near`, decided by hand: pairs with exclude = yes are not mined for each other. A
+            column id keeps a row to one clip.
+        clip: The CLIP that made the features, for labels that it has not read yet; where it was then, if not given.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        device: auto, cpu, cuda or mps.
     """
-    from mgdmkit.features import load_features
+    from mgdmkit.clip import load_clip
+    from mgdmkit.corpus import locate, mining_corpus, read_corpus, read_exclusions
+    from mgdmkit.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
     from mgdmkit.pipeline import DEPTH, mine_to_csv
+    from mgdmkit.train import choose_device
 
     cached = load_features(features)
-    negatives = mine_to_csv(cached, out, min(DEPTH, len(cached.classes) - 1) if depth is None else depth)
+    labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())
+    excluded = locate(read_exclusions(*exclude), labels, list(cached.clips["id"]), list(cached.clips["label"]))
+    if missing_texts(features, labels):
+        name = clip or read_recipe(features)["clip"]
+        encode_texts(features, labels, load_clip(name, pretrained, device=str(choose_device(device))))
+    depth = min(DEPTH, len(labels) - 1) if depth is None else depth
+    negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
+    if corpus:
+        print(f"{len(labels)} labels: {len(cached.classes)} classes and what else {corpus} offers")
+    if exclude:
+        print(f"excluded: {len(excluded.pairs)} pairs of labels, and {len(excluded.of_clips)} labels of single clips")
+    if excluded.unused:
+        print(
+            f"without effect: {len(excluded.unused)} exclusions of labels or clips not here, {_first(excluded.unused)}"
+        )
     right = (negatives.positive_rank == 0).float().mean()
     print(f"{len(cached.clips)} clips; frozen CLIP ranks the true label first for {100 * right:.1f}% of them")
     done("negatives", out)
+
+
+def _first(exclusions) -> str:
+    label_a, label_b, clip, where = exclusions[0]
+    return f"first {label_a!r} and {label_b!r}{f' of {clip!r}' if clip else ''} ({where})"
 
 
 def _train(
     features: Path,
     out: Path,
     mined: Path | None = None,
+    corpus: Path | None = None,
     device: str = "auto",
     model: Flat[MGDMConfig] = MGDMConfig(),  # noqa: B008 - frozen
     training: Flat[TrainConfig] = TrainConfig(),  # noqa: B008 - frozen
@@ -302,12 +406,14 @@ def _train(
         features: Folder made by `mgdm features`.
         out: Folder of the run.
         mined: The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
+        corpus: The corpus that was mined: random negatives are drawn from all of it. Mined ones bring their labels.
         device: auto, cpu, cuda or mps.
         model: The model.
         training: The training.
     """
-    from mgdmkit.features import load_features
-    from mgdmkit.mining import load_negatives
+    from mgdmkit.corpus import read_corpus
+    from mgdmkit.features import corpus_texts, load_features
+    from mgdmkit.mining import load_negatives, negative_names
     from mgdmkit.train import Videos, train
 
     cached = load_features(features)
@@ -318,16 +424,19 @@ def _train(
     parts = {name: cached.split(name) for name in ("train", "val") if name in set(cached.clips["split"])}
     if "train" not in parts:
         cached.split("train")  # raises, and lists the splits there are
-    negatives = load_negatives(mined, list(parts["train"].clips["id"]), cached.classes) if mined else None
+    labels = read_corpus(corpus).labels if corpus else negative_names(mined) if mined else ()
+    texts, ids = corpus_texts(features, labels), list(parts["train"].clips["id"])
+    negatives = load_negatives(mined, ids, texts.labels, parts["train"].labels) if mined else None
     videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
     train(
         replace(model, dim=D, frames=T),
         training,
         videos["train"],
-        cached.text_features,
+        texts.text_features,
         out,
         negatives=negatives,
         validation=videos.get("val"),
+        classes=len(cached.classes),
         device=device,
     )
     done("run", out)
@@ -338,11 +447,12 @@ def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]
         features: Path,
         out: Path,
         mined: Path | None = None,
+        corpus: Path | None = None,
         device: str = "auto",
         model: Flat[MGDMConfig] = model,
         training: Flat[TrainConfig] = training,
     ) -> None:
-        _train(features, out, mined, device, model, training)
+        _train(features, out, mined, corpus, device, model, training)
 
     command.__doc__ = _train.__doc__
     return command

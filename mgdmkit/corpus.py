@@ -145,11 +145,16 @@ def near_duplicates(
 
 
 def write_near(path: Path, pairs: Iterable[NearPair]) -> Path:
-    """Write a CSV to decide in: `exclude` is empty until a person writes yes or no. Decisions are never overwritten."""
-    if path.exists():
-        raise FileExistsError(f"{path} exists and may hold decisions; give another --out, mining takes several files")
+    """Write a CSV to decide in: `exclude` is empty until a person writes yes or no; see `keep_decisions`."""
+    keep_decisions(path)
     rows = ((pair.label_a, pair.label_b, f"{pair.similarity:.4f}", "") for pair in pairs)
     return _write_csv(path, ("label_a", "label_b", "similarity", "exclude"), rows)
+
+
+def keep_decisions(path: Path) -> None:
+    """`FileExistsError` when the file exists: it may hold decisions, and `mgdm mine` takes several such files."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists and may hold decisions; give another --out, or delete it")
 
 
 class Exclusion(NamedTuple):
