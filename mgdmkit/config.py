@@ -177,6 +177,35 @@ class TrainConfig(Config):
             raise ValueError(f"warmup_epochs={self.warmup_epochs} must be less than epochs={self.epochs}")
 
 
+@dataclass(frozen=True)
+class FineTuneConfig(Config):
+    """What training on clips adds to `TrainConfig`: how much of CLIP learns, and what is drawn anew each epoch."""
+
+    freeze: Literal["image", "none"] | int = "none"
+    """What of CLIP's image encoder stays as it is: all (image), nothing (none), or all but its last n blocks, its last
+    norm and its projection. The text encoder is always frozen."""
+    clip_lr_ratio: float = 0.1
+    """Learning rate of CLIP's weights, as a share of `lr`."""
+    grad_checkpointing: bool = False
+    """Compute the image encoder's activations again in the backward pass: less memory, about a third more time."""
+    crop_scale: float = 0.4
+    """The smallest random crop, as a share of the frame's area; 1 takes nearly the whole frame."""
+    flip: bool = False
+    """Mirror half of the clips. It makes left and right one class, so leave it off where labels tell them apart."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.freeze, str):
+            check_choice("freeze", self.freeze, ("image", "none"))
+        elif isinstance(self.freeze, bool) or self.freeze < 1:
+            raise ValueError(f"freeze={self.freeze!r} must be 'image', 'none', or how many last blocks train, from 1")
+        if not 0 < self.clip_lr_ratio <= 1:
+            raise ValueError(f"clip_lr_ratio must lie in (0, 1], not {self.clip_lr_ratio}; freeze='image' trains none")
+        if self.grad_checkpointing and self.freeze == "image":
+            raise ValueError("grad_checkpointing has no effect with freeze='image'; leave it out")
+        if not 0 < self.crop_scale <= 1:
+            raise ValueError(f"crop_scale must lie in (0, 1], not {self.crop_scale}")
+
+
 # What the small model uses instead of the paper's recipe: from a first trial on drawn clips, not tuned since.
 SMALL_MODEL: dict[str, Any] = {"temporal_layers": 2, "semantic_layers": 2}
 SMALL_TRAIN: dict[str, Any] = {"lr": 3e-3, "epochs": 40, "warmup_epochs": 4.0}
