@@ -11,7 +11,7 @@ from PIL import Image
 
 import mgdmkit.features as module
 from mgdmkit.clip import FrozenClip, load_clip, new_small_clip, save_small_clip
-from mgdmkit.features import extract_features, load_features
+from mgdmkit.features import corpus_texts, encode_texts, extract_features, load_features, missing_texts
 from mgdmkit.manifest import Manifest, read_manifest, write_manifest
 from mgdmkit.runfolder import FolderError
 from mgdmkit.video import VideoError, read_segments
@@ -213,3 +213,44 @@ def test_splits(manifest, clip, tmp_path):
     assert torch.equal(validation.text_features, features.text_features)
     with pytest.raises(FolderError, match=r"no clip is in split 'tset'; there are \['test', 'train', 'val'\]"):
         features.split("tset")
+
+
+def test_a_corpus_is_encoded_once_by_the_clip_and_prompt_of_the_folder(manifest, clip, tmp_path, monkeypatch):
+    folder = tmp_path / "f"
+    own = extract(manifest, clip, folder, prompt="a film of {}")
+    labels = ["hop", "Walk", "a, b/c", "hop"]
+    with pytest.raises(FolderError, match=r"f has no text features of 2 labels, first 'hop'.*`mgdm mine --features"):
+        corpus_texts(folder, labels)
+    encode_texts(folder, labels, clip)
+    encode_texts(folder, ["hop", "zumba"], clip)
+    monkeypatch.setattr(FrozenClip, "encode_text", lambda clip, texts: pytest.fail(f"encoded again: {texts}"))
+    assert missing_texts(folder, ["zumba", "walk", "skip", "hop"]) == ["skip"]
+    found = corpus_texts(folder, labels)
+    monkeypatch.undo()
+    assert found.labels == ("jump", "walk", "hop", "a, b/c"), "the classes first; Walk is one of them"
+    assert torch.equal(found.text_features[:2], own.text_features)
+    expected = clip.encode_text(["a film of hop", "a film of a, b/c"])
+    assert torch.allclose(found.text_features[2:], expected, atol=1e-4)
+    assert not torch.allclose(expected[0], expected[1], atol=1e-2), "the test can tell two labels"
+    classes = corpus_texts(folder)
+    assert classes.labels == own.classes and torch.equal(classes.text_features, own.text_features)
+    assert torch.equal(load_features(folder).frame_features, own.frame_features)
+
+
+def test_a_corpus_of_another_clip_is_refused(manifest, clip, tmp_path):
+    extract(manifest, clip, tmp_path / "f")
+    before = content(tmp_path / "f")
+    with pytest.raises(FolderError, match=r"f was made by .*, not by .*other.*give the same --clip"):
+        encode_texts(tmp_path / "f", ["hop"], other_clip(tmp_path))
+    assert content(tmp_path / "f") == before
+
+
+def test_damaged_texts_of_a_corpus_are_made_again(manifest, clip, tmp_path):
+    extract(manifest, clip, tmp_path / "f")
+    encode_texts(tmp_path / "f", ["hop"], clip)
+    whole = corpus_texts(tmp_path / "f", ["hop"])
+    path = tmp_path / "f" / "labels.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert missing_texts(tmp_path / "f", ["hop"]) == ["hop"]
+    encode_texts(tmp_path / "f", ["hop"], clip)
+    assert torch.equal(corpus_texts(tmp_path / "f", ["hop"]).text_features, whole.text_features)

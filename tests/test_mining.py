@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mgdmkit import Negatives, mine_negatives, random_negatives, select
-from mgdmkit.mining import load_negatives, save_negatives, video_embedding, zero_shot_logits
+from mgdmkit.mining import load_negatives, negative_names, save_negatives, video_embedding, zero_shot_logits
 
 # Texts at 0, 30, 60, 90 and 180 degrees; a video at angle a is nearest to the text of the nearest angle.
 ANGLES = torch.tensor([0.0, 30.0, 60.0, 90.0, 180.0])
@@ -136,3 +136,104 @@ def test_csv_errors_name_the_file(tmp_path):
         load_negatives(path, ["v1", "v2"], names)
     with pytest.raises(ValueError, match="'a', a negative of 'v1', is not a label"):
         load_negatives(path, ["v1"], names[1:])
+
+
+def test_labels_that_say_the_same_are_not_mined_for_each_other():
+    videos, labels = at([20.0, 20.0, 80.0]), torch.tensor([1, 0, 0])
+    free = mine_negatives(videos, TEXTS, labels, depth=3)
+    assert free.indices.tolist() == [[0, 2, 3], [1, 2, 3], [3, 2, 1]]
+    bound = mine_negatives(videos, TEXTS, labels, depth=3, exclude=[(1, 0)])
+    assert bound.indices.tolist() == [[2, 3, 4], [2, 3, 4], [3, 2, 4]], "in both directions"
+    both = mine_negatives(videos, TEXTS, labels, depth=2, exclude=[(0, 1), (1, 0), (2, 0), (3, 3)])
+    assert both.indices.tolist() == [[2, 3], [3, 4], [3, 4]]
+    assert bound.positive_rank.equal(free.positive_rank)
+    torch.testing.assert_close(bound.scores[:, 0], free.scores[[0, 1, 2], [1, 1, 0]])  # the softmax is over all
+
+
+def test_a_label_is_left_out_for_one_video_only():
+    videos, labels = at([20.0, 20.0, 80.0]), torch.tensor([1, 1, 0])
+    options = {"exclude_for_video": [(1, 0), (2, 3), (2, 2)], "chunk_size": 2}
+    found = mine_negatives(videos, TEXTS, labels, depth=2, **options)
+    assert found.indices.tolist() == [[0, 2], [2, 3], [1, 4]]
+
+
+def test_exclusions_that_leave_too_few_labels_name_the_video():
+    videos, labels = at([20.0, 80.0, 80.0]), torch.tensor([1, 0, 0])
+    exclude = {"exclude": [(0, 2)], "exclude_for_video": [(2, 4), (2, 2)], "chunk_size": 1}
+    assert mine_negatives(videos, TEXTS, labels, depth=2, **exclude).indices.tolist() == [[0, 2], [3, 1], [3, 1]]
+    with pytest.raises(ValueError, match=r"depth=3: .* leave 2 of 5 labels to the video c; mine with depth=2 or less"):
+        mine_negatives(videos, TEXTS, labels, depth=3, names=["a", "b", "c"], **exclude)
+    with pytest.raises(ValueError, match=r"leave 3 of 5 labels to the video number 1;"):
+        mine_negatives(videos, TEXTS, labels, depth=4, **exclude)
+
+
+@pytest.mark.parametrize("options", [{"exclude": [(0, 5)]}, {"exclude_for_video": [(2, 0)]}, {"exclude": [(-1, 0)]}])
+def test_exclusions_outside_the_corpus_raise(options):
+    with pytest.raises(ValueError, match="lies outside"):
+        mine_negatives(at([20.0, 80.0]), TEXTS, torch.tensor([1, 0]), depth=2, **options)
+
+
+class OnDisk:
+    """Features that are only to be had in slices; notes how many videos each slice holds."""
+
+    def __init__(self, features: torch.Tensor):
+        self.features, self.shape, self.slices = features, features.shape, []
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: slice) -> torch.Tensor:
+        self.slices.append(len(self.features[rows]))
+        return self.features[rows]
+
+
+def test_chunks_bound_the_memory_and_do_not_change_the_result():
+    generator = torch.Generator().manual_seed(1)
+    frames, texts = torch.randn(700, 3, 16, generator=generator), torch.randn(530, 16, generator=generator)
+    labels = torch.randint(100, (700,), generator=generator)
+    options = {
+        "exclude": torch.randint(530, (400, 2), generator=generator).tolist(),
+        "exclude_for_video": torch.stack(
+            [torch.randint(high, (900,), generator=generator) for high in (700, 530)], dim=1
+        ).tolist(),
+    }
+    whole = mine_negatives(frames, texts, labels, 9, chunk_size=700, **options)
+    on_disk = OnDisk(frames)
+    parts = mine_negatives(on_disk, texts, labels, 9, chunk_size=64, **options)
+    assert on_disk.slices == [64] * 10 + [60]
+    assert parts.indices.equal(whole.indices) and parts.positive_rank.equal(whole.positive_rank)
+    torch.testing.assert_close(parts.scores, whole.scores)
+    for video, label, negatives in zip(range(700), labels.tolist(), whole.indices.tolist(), strict=True):
+        barred = {label, *(b for a, b in options["exclude"] if a == label)}
+        barred |= {a for a, b in options["exclude"] if b == label}
+        barred |= {j for i, j in options["exclude_for_video"] if i == video}
+        ranking = zero_shot_logits(frames[video : video + 1], texts)[0].argsort(descending=True).tolist()
+        assert negatives == [j for j in ranking if j not in barred][:9]
+
+
+def test_no_videos_have_no_negatives():
+    none = mine_negatives(torch.empty(0, 2), TEXTS, torch.empty(0, dtype=torch.long), depth=3)
+    assert none.indices.shape == none.scores.shape == (0, 3) and none.positive_rank.shape == (0,)
+
+
+def test_a_csv_of_other_labels_or_with_the_own_label_is_refused(tmp_path):
+    names, labels = ["a", "b", "c", "d", "e"], torch.tensor([1, 0])
+    path = tmp_path / "n.csv"
+    save_negatives(path, mine_negatives(at([20.0, 20.0]), TEXTS, labels, depth=2), ["v1", "v2"], labels, names)
+    text = path.read_text()
+    assert load_negatives(path, ["v2", "v1"], names, labels.flip(0)).indices.tolist() == [[1, 2], [0, 2]]
+    with pytest.raises(ValueError, match="'v1' is 'b' there and 'c' here; mine again"):
+        load_negatives(path, ["v1"], names, torch.tensor([2]))
+    for wrong in ("b:", "c:"):
+        path.write_text(text.replace(",a:", f",{wrong}"))
+        with pytest.raises(ValueError, match="the negatives of 'v1' hold its own label or one label twice"):
+            load_negatives(path, ["v1"], names, labels[:1])
+    path.write_text("id,path,label,split\n")
+    with pytest.raises(ValueError, match=r"n\.csv is not a table of negatives"):
+        load_negatives(path, ["v1"], names)
+
+
+def test_the_names_in_a_csv(tmp_path):
+    names, labels, path = ["b", "a: 1", "c", "d", "e"], torch.tensor([1, 1]), tmp_path / "n.csv"
+    save_negatives(path, mine_negatives(at([0.0, 80.0]), TEXTS, labels, depth=2), ["v1", "v2"], labels, names)
+    assert negative_names(path) == ["b", "c", "d"]
