@@ -1,27 +1,29 @@
 """`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
 
 Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
-Under torchrun several processes share the work of `features`, `train` and `evaluate`; docs/scale.md has the lines.
+Under torchrun several processes share the work of `features`, `train`, `finetune` and `evaluate`, see docs/scale.md.
 """
 
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig
+from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, FineTuneConfig, MGDMConfig, TrainConfig
 
 app = tyro.extras.SubcommandApp()
 manifest_app = tyro.extras.SubcommandApp()
 train_app = tyro.extras.SubcommandApp()
+finetune_app = tyro.extras.SubcommandApp()
 experiment_app = tyro.extras.SubcommandApp()
 Flat = tyro.conf.OmitArgPrefixes
 ROOT = Path("runs/demo")
-SHARED = ("features", "train", "evaluate")  # under torchrun; any other command is for the first process alone
+SHARED = ("features", "train", "finetune", "evaluate")  # under torchrun; others are for the first process alone
 
 
 def done(what: str, path: Path) -> None:
@@ -462,10 +464,86 @@ train_app.command(_train, name="paper")
 train_app.command(_train_with(MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN)), name="small")
 
 
+def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]:
+    def command(
+        manifest: Path,
+        clip: str,
+        out: Path,
+        pretrained: str | None = None,
+        mined: Path | None = None,
+        corpus: Path | None = None,
+        official_split: Literal[1, 2, 3] | None = None,
+        prompt: str = "This is a video about {}",
+        workers: int | None = None,
+        device: str = "auto",
+        model: Flat[MGDMConfig] = model,
+        training: Flat[TrainConfig] = training,
+        finetuning: Flat[FineTuneConfig] = FineTuneConfig(),  # noqa: B008 - frozen
+    ) -> None:
+        """Train one model together with CLIP's image encoder, on the clips themselves.
+
+        No cached features are needed: the frames are decoded anew in every epoch, and this CLIP reads the labels once.
+        The hard negatives are those that `mgdm mine` found on features of the same CLIP, before its tuning. The run
+        keeps the tuned CLIP as OUT/clip; `mgdm evaluate --run OUT --manifest FILE` scores it.
+
+        Args:
+            manifest: The clips; train clips are trained on, val clips, if there are any, scored after each epoch.
+            clip: Where the image encoder starts: a folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
+            out: Folder of the run.
+            pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+            mined: The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
+            corpus: The corpus that was mined: random negatives are drawn from all of it. Mined ones bring their labels.
+            official_split: Take split1, split2 or split3 of the manifest as split.
+            prompt: The sentence around a label.
+            workers: Processes that decode; one per core, at most 8, when not given.
+            device: auto, cpu, cuda or mps.
+            model: The model.
+            training: The training.
+            finetuning: What of CLIP trains, and how clips are drawn.
+        """
+        from mgdmkit.augment import label_indices
+        from mgdmkit.clip import load_clip
+        from mgdmkit.corpus import mining_corpus, read_corpus
+        from mgdmkit.finetune import finetune
+        from mgdmkit.manifest import read_manifest
+        from mgdmkit.mining import load_negatives, negative_names
+        from mgdmkit.train import choose_device
+
+        backbone = load_clip(clip, pretrained, device=str(choose_device(device)))
+        if model.dim not in (backbone.dim, MGDMConfig().dim):
+            raise ValueError(f"--dim {model.dim}: this CLIP has {backbone.dim}; leave --dim out")
+        split = partial(read_manifest, manifest, official_split=official_split)
+        clips, validation = split("train"), split("val") if "val" in set(split().table["split"]) else None
+        labels = read_corpus(corpus).labels if corpus else negative_names(mined) if mined else ()
+        names, ids = mining_corpus(clips.classes, labels), list(clips.table["id"])
+        finetune(
+            replace(model, dim=backbone.dim),
+            training,
+            finetuning,
+            backbone,
+            clips,
+            out,
+            negatives=load_negatives(mined, ids, names, label_indices(clips)) if mined else None,
+            corpus=labels,
+            validation=validation,
+            prompt=prompt,
+            workers=workers,
+            device=device,
+        )
+        done("run", out)
+
+    return command
+
+
+finetune_app.command(_finetune_with(MGDMConfig(), TrainConfig()), name="paper")
+finetune_app.command(_finetune_with(MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN)), name="small")
+
+
 @app.command
 def evaluate(
-    features: Path,
+    features: Path | None = None,
     run: Path | None = None,
+    manifest: Path | None = None,
     split: str = "test",
     inference: Literal["single", "rerank", "joint"] | None = None,
     device: str = "auto",
@@ -473,8 +551,9 @@ def evaluate(
     """Score a run, or frozen CLIP without one, on exactly the clips of a split.
 
     Args:
-        features: Folder made by `mgdm features`.
-        run: Folder made by `mgdm train`; without it, zero-shot CLIP is scored.
+        features: Folder made by `mgdm features`; of the run's own CLIP (RUN/clip) for one made by `mgdm finetune`.
+        run: Folder made by `mgdm train` or `mgdm finetune`; without it, zero-shot CLIP is scored.
+        manifest: Instead of features, for a run made by `mgdm finetune`: the clips, which its own CLIP then encodes.
         split: The split to score.
         inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
             the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
@@ -482,12 +561,11 @@ def evaluate(
     """
     from mgdmkit.distributed import is_main, map_rows
     from mgdmkit.evaluate import score
-    from mgdmkit.features import load_features
     from mgdmkit.inference import predict
     from mgdmkit.mining import zero_shot_logits
     from mgdmkit.train import load_model, read_run
 
-    cached, name = load_features(features).split(split), f"scores-{split}.json"
+    cached, name = _features_for(run, features, manifest, split, device), f"scores-{split}.json"
     if run is None:
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
     else:
@@ -500,6 +578,22 @@ def evaluate(
     if is_main():
         scores.to_json(path / name, cached.classes)
     done("scores", path / name)
+
+
+def _features_for(run: Path | None, features: Path | None, manifest: Path | None, split: str, device: str):
+    from mgdmkit.features import load_features
+    from mgdmkit.finetune import check_features, finetuned_features, is_finetuned
+    from mgdmkit.manifest import read_manifest
+
+    if (features is None) == (manifest is None):
+        raise ValueError("give either --features or, for a run made by `mgdm finetune`, --manifest")
+    if features:
+        if run:
+            check_features(run, features)
+        return load_features(features).split(split)
+    if not run or not is_finetuned(run):
+        raise ValueError("--manifest is for a --run made by `mgdm finetune`, which has its own CLIP; give --features")
+    return finetuned_features(run, read_manifest(manifest, split), device=device)
 
 
 @experiment_app.command
@@ -648,6 +742,7 @@ def doctor() -> None:
 
 app.command(manifest_app, name="manifest")
 app.command(train_app, name="train")
+app.command(finetune_app, name="finetune")
 app.command(experiment_app, name="experiment")
 
 

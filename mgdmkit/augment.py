@@ -67,8 +67,7 @@ class Clips:
         seed: int = 0,
         workers: int | None = None,
     ):
-        index = {name: i for i, name in enumerate(manifest.classes)}
-        self.labels = torch.tensor([index[label] for label in manifest.table["label"]])
+        self.labels = label_indices(manifest)
         self.paths, self.frames, self.seed = manifest.video_paths, frames, seed
         self.preprocess, cfg = clip.preprocess, clip.model.visual.preprocess_cfg
         size = cfg["size"]
@@ -99,6 +98,12 @@ class Clips:
 
     def _load(self, order: Sequence[Tensor], read: Callable[[int], Tensor]) -> Iterator[Tensor]:
         return load_batches(_Batches(order, read, self.none), self.workers)
+
+
+def label_indices(manifest: Manifest) -> Tensor:
+    """(N,) each clip's index into the manifest's classes."""
+    index = {name: i for i, name in enumerate(manifest.classes)}
+    return torch.tensor([index[label] for label in manifest.table["label"]])
 
 
 class _Batches(Dataset):

@@ -22,7 +22,7 @@ from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
 from mgdmkit.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.evaluate import score
-from mgdmkit.features import Features, extract_features, load_features
+from mgdmkit.features import Features, extract_features, read_recipe
 from mgdmkit.inference import predict
 from mgdmkit.manifest import Manifest
 from mgdmkit.mining import Negatives
@@ -178,7 +178,7 @@ def finetune(
 
 def is_finetuned(run: Path) -> bool:
     """Does a run folder hold a CLIP of its own?"""
-    return "finetune" in read_run(run)
+    return (run / "config.json").is_file() and "finetune" in read_run(run)
 
 
 def load_finetuned(run: Path, device: str = "cpu") -> FineTuned:
@@ -204,9 +204,7 @@ def finetuned_features(
 
 def check_features(run: Path, features: Path) -> None:
     """`FolderError` when a feature folder is not of the CLIP that a fine-tuned run has trained."""
-    load_features(features)
-    made_by = json.loads((features / "features.json").read_text(encoding="utf-8"))["clip_fingerprint"]
-    if is_finetuned(run) and made_by != tuned_clip(run).fingerprint:
+    if is_finetuned(run) and read_recipe(features)["clip_fingerprint"] != tuned_clip(run).fingerprint:
         raise FolderError(
             f"{features} was not made by the image encoder that {run} has fine-tuned; give --manifest instead of "
             f"--features, or make features with `mgdm features --clip {run / 'clip'}`"
