@@ -4,7 +4,10 @@ torchrun starts this very file as a program: each process writes what it found, 
 what this process finds alone.
 """
 
+import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -13,13 +16,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import write_video
+from narrow_clip import narrow
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+import mgdmkit.features
 from mgdmkit import distributed
-from mgdmkit.config import MGDMConfig
+from mgdmkit.__main__ import main
+from mgdmkit.clip import new_small_clip, save_small_clip
+from mgdmkit.config import MGDMConfig, TrainConfig
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
+from mgdmkit.manifest import write_manifest
+from mgdmkit.mining import mine_negatives
 from mgdmkit.model import MGDM
+from mgdmkit.runfolder import FolderError
+from mgdmkit.train import Videos, read_history, train
 
 T, D, C = 4, 16, 9
 TINY = {"dim": D, "frames": T, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "logit_scale": 20.0}
@@ -88,25 +100,67 @@ def weights_after_steps(reading: str, k: int) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def torchrun(*command: str, processes: int = 2, seconds: int = 100) -> str:
-    """Run a program in several processes on a free port of torchrun's choice; what it printed. Never hangs."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    torch_run = subprocess.Popen(
-        [*start, *command], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+class InterruptedTraining(Exception):
+    pass
+
+
+def train_tiny(out: Path, batch_size: int, stop_after: int | None = None) -> None:
+    """33 videos in batches of 16, 16 and 1, and 5 for validation; in double precision: rounding hides nothing."""
+    torch.set_default_dtype(torch.double)
     try:
-        out, err = torch_run.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        torch_run.terminate()  # torchrun ends its processes before itself
-        out, err = torch_run.communicate()
-        pytest.fail(f"{command} was not done in {seconds} s:\n{out}\n{err}")
-    assert torch_run.returncode == 0, f"{out}\n{err}"
-    return out
+        training, texts = Videos(draw(50, 33, T, D), draw(51, 33, C).argmax(dim=1)), draw(52, C, D)
+        validation = Videos(draw(53, 5, T, D), draw(54, 5, C).argmax(dim=1))
+        config = TrainConfig(k=2, epochs=3, batch_size=batch_size, lr=1e-2, warmup_epochs=1.0)
+        negatives = mine_negatives(training.frame_features, texts, training.labels, depth=2)
+
+        def stop(line: dict) -> None:
+            if line["epoch"] == stop_after:
+                raise InterruptedTraining
+
+        options = {"negatives": negatives, "validation": validation, "device": "cpu", "on_epoch": stop, "quiet": True}
+        train(MGDMConfig(**TINY), config, training, texts, out, **options)
+    finally:
+        torch.set_default_dtype(torch.float)
+
+
+def mgdm(command: str, folder: Path) -> None:
+    """`mgdm <command>`, {0} standing for `folder`, in this process of one or several; a feature file holds 2 clips."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mgdmkit.features, "SHARD_SIZE", 2)
+        patch.setattr(sys, "argv", ["mgdm", *command.format(folder).split()])
+        main()
+
+
+FEATURES = "features --clip {0}/clip --frames 3 --workers 0 --batch-size 1 --device cpu"
+MINE = "mine --features {0}/alone --depth 1"
+TRAIN = (
+    "train small --features {0}/alone --mined {0}/alone.csv --k 1 --epochs 2 --warmup-epochs 0 --lr 0.001 --device cpu"
+)
+EVALUATE = "evaluate --features {0}/alone --run {0}/run_alone --device cpu"
+
+
+def write_job(folder: Path) -> None:
+    """Seven clips, 4 to train and 3 to test, and all that one process makes of them."""
+    rows = []
+    for i in range(7):
+        path, split = write_video(folder / f"{i}.mp4", 4 + i).as_posix(), "train" if i < 4 else "test"
+        rows.append({"id": f"clip {i}", "path": path, "label": "jump" if i % 2 else "walk", "split": split})
+    write_manifest(folder / "manifest.csv", rows)
+    with pytest.MonkeyPatch.context() as patch:
+        narrow(patch, folder)
+        save_small_clip(new_small_clip(0), folder / "clip")
+    mgdm(f"{FEATURES} --manifest {{0}}/manifest.csv --out {{0}}/alone", folder)
+    mgdm(f"{MINE} --out {{0}}/alone.csv", folder)
+    mgdm(f"{TRAIN} --batch-size 4 --out {{0}}/run_alone", folder)
+    mgdm(EVALUATE, folder)
+    (folder / "run_alone" / "scores-test.json").rename(folder / "scores_alone.json")
+    shutil.copytree(folder / "alone", folder / "resumed")
+    (folder / "resumed" / "frames-00001.safetensors").unlink()
+    (folder / "resumed" / "frames-00003.safetensors").write_bytes(b"damaged")
 
 
 def program(folder: Path) -> None:
-    """What each process does: results of rank r go to `folder`/r."""
+    """What each of two processes does; the results of rank r alone go to `folder`/r."""
     with distributed.processes() as rank:
         out = folder / str(rank)
         out.mkdir()
@@ -114,14 +168,40 @@ def program(folder: Path) -> None:
             save_file(loss_and_gradients(reading, k, n), out / f"{reading}-{k}-{n}.safetensors")
         for reading in ("default", "context joint"):
             save_file(weights_after_steps(reading, 3), out / f"{reading}-weights.safetensors")
+        with contextlib.suppress(InterruptedTraining):
+            train_tiny(folder / "run", batch_size=8, stop_after=1)
+        save_file({"epochs": torch.tensor(len(read_history(folder / "run")))}, out / "interrupted.safetensors")
+        train_tiny(folder / "run", batch_size=8)
+        for features in ("together", "resumed"):
+            mgdm(f"{FEATURES} --manifest {{0}}/manifest.csv --out {{0}}/{features}", folder)
+        mgdm(f"{MINE} --out {{0}}/together.csv", folder)
+        mgdm(f"{TRAIN} --batch-size 2 --out {{0}}/run_together", folder)
+        mgdm(EVALUATE, folder)
         print(f"rank {rank} of {distributed.world_size()} is done")
 
 
+def start(*command: str, seconds: int = 100) -> tuple[int, str, str]:
+    """torchrun of a command in two processes on a free port of its choice: status, stdout, stderr. Never hangs."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command]
+    running = subprocess.Popen(torchrun, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = running.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        running.terminate()  # torchrun ends its processes before itself
+        out, err = running.communicate()
+        pytest.fail(f"{command} was not done in {seconds} s:\n{out}\n{err}")
+    return running.returncode, out, err
+
+
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory) -> tuple[Path, str]:
-    """The folder that the program has filled, and what it printed."""
+def two_processes(tmp_path_factory) -> tuple[Path, list[str]]:
+    """The folder that the program has filled, and the lines that it printed."""
     folder = tmp_path_factory.mktemp("two_processes")
-    return folder, torchrun(__file__, str(folder))
+    write_job(folder)
+    status, out, err = start(__file__, str(folder))
+    assert status == 0, f"{out}\n{err}"
+    return folder, out.splitlines()
 
 
 def compare(folder: Path, file: str, alone: dict[str, Tensor], atol: float) -> None:
@@ -141,12 +221,79 @@ def test_loss_and_every_gradient_are_those_of_one_process(two_processes, reading
 
 @pytest.mark.parametrize("reading", ["default", "context joint"])
 def test_weights_after_several_steps_are_those_of_one_process(two_processes, reading):
-    # Keys' biases have no gradient but rounding, which Adam scales up.
+    # Keys' biases have no gradient but rounding, which Adam scales up: hence not 1e-11.
     compare(two_processes[0], f"{reading}-weights.safetensors", weights_after_steps(reading, 3), atol=1e-9)
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_interrupted_training_ends_in_the_weights_of_one_process_with_twice_the_batch(two_processes, tmp_path):
+    folder = two_processes[0]
+    for rank in "01":
+        assert load_file(folder / rank / "interrupted.safetensors")["epochs"] == 2, "it stopped before the last epoch"
+    train_tiny(tmp_path / "run", batch_size=16)
+    assert {path.name for path in (folder / "run").iterdir()} == {"config.json", "history.jsonl", "model.safetensors"}
+    weights, together = (load_file(run / "run" / "model.safetensors") for run in (tmp_path, folder))
+    assert weights.keys() == together.keys()
+    for name, value in weights.items():
+        torch.testing.assert_close(together[name], value, rtol=1e-7, atol=1e-8, msg=lambda m, n=name: f"{n}: {m}")
+    for one, two in zip(*(read_history(run / "run") for run in (tmp_path, folder)), strict=True):
+        for name in ("epoch", "loss", "val_top1", "lr", "logit_scale"):
+            assert one[name] == pytest.approx(two[name], rel=1e-9)
+
+
+def test_another_number_of_processes_cannot_continue_a_run(two_processes):
+    with pytest.raises(FolderError, match="processes is 2 there, None here"):
+        train_tiny(two_processes[0] / "run", batch_size=8)
+
+
+@pytest.mark.parametrize("name", ["together", "resumed"])
+def test_features_are_those_of_one_process_also_when_continued(two_processes, name):
+    folder = two_processes[0]
+    assert len(content(folder / "alone")) == 3 + 4
+    assert content(folder / name) == content(folder / "alone")
+
+
+def test_one_process_continues_the_features_of_two(two_processes, tmp_path):
+    folder = two_processes[0]
+    shutil.copytree(folder / "together", tmp_path / "f")
+    (tmp_path / "f" / "frames-00002.safetensors").unlink()
+    mgdm(f"{FEATURES} --manifest {{0}}/manifest.csv --out {tmp_path}/f", folder)
+    assert content(tmp_path / "f") == content(folder / "alone")
+
+
+def test_the_shell_commands_find_what_one_process_finds(two_processes):
+    folder = two_processes[0]
+    assert (folder / "together.csv").read_bytes() == (folder / "alone.csv").read_bytes()
+    alone, together = (load_file(folder / f"run_{name}" / "model.safetensors") for name in ("alone", "together"))
+    for name, value in alone.items():
+        if name.endswith("in_proj_bias"):  # keys' biases: no gradient but rounding, which Adam scales up
+            value[128:256] = together[name][128:256] = 0
+        torch.testing.assert_close(together[name], value, rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_every_test_video_counts_once(two_processes):
+    folder = two_processes[0]
+    scores = json.loads((folder / "run_alone" / "scores-test.json").read_text())
+    assert scores == json.loads((folder / "scores_alone.json").read_text())
+    assert scores["top1"]["n"] == 3 == sum(map(sum, scores["confusion"])), "3 do not divide by 2 processes"
+
+
 def test_only_the_first_process_prints(two_processes):
-    assert two_processes[1].splitlines() == ["rank 0 of 2 is done"]
+    lines = two_processes[1]
+    assert lines[-1] == "rank 0 of 2 is done"
+    for what in ("features: ", "negatives: ", "run: ", "scores: "):
+        assert sum(line.startswith(what) for line in lines) == (2 if what == "features: " else 1)
+
+
+def test_an_error_of_one_process_ends_all_with_its_message(tmp_path):
+    command = f"manifest folder --videos {tmp_path}/nowhere --out {tmp_path}/manifest.csv"
+    status, out, err = start("-m", "mgdmkit", *command.split())
+    assert status != 0 and out == ""
+    found = [line for line in err.splitlines() if line.startswith("mgdm: ")]
+    assert len(found) == 1 and f"{tmp_path}/nowhere" in found[0], "the first process alone did it, and the other waited"
 
 
 def test_one_process_needs_no_torchrun():
