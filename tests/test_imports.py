@@ -26,13 +26,14 @@ class Tier(NamedTuple):
     forbidden: frozenset[str] = frozenset()
 
 
-DATA = ("config", "corpus", "datasets", "manifest", "manifest_*", "video", "stickactions", "stick_*")
+DATA = ("config", "corpus", "datasets", "manifest", "manifest_*", "recipes", "video", "stickactions", "stick_*")
 FEATURES = ("clip", "features")
 STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
-    *("inference", "evaluate", "experiments", "complexity", "pipeline"),
+    *("inference", "evaluate", "recognizer", "experiments", "complexity", "pipeline"),
+    *("reproduce", "reproduce_plan", "reproduce_tables"),
 )
 
 TIERS = [
@@ -45,6 +46,8 @@ TIERS = [
     Tier(TOGETHER, siblings=DATA + STORE + FEATURES + METHOD + TOGETHER, forbidden=frozenset(PLOTTING)),
     # Pictures are drawn from tables and arrays, whoever made them.
     Tier(("plots",), siblings=()),
+    # A figure of the paper from finished runs: here the two meet.
+    Tier(("reproduce_figure",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, *TOGETHER, "plots")),
     Tier(("widgets",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, "plots")),
     # These must work, or say why not, where torch does not.
     Tier(("doctor",), siblings=(), forbidden=frozenset(PLOTTING)),
