@@ -380,17 +380,12 @@ def mine(
     if exclude:
         print(f"excluded: {len(excluded.pairs)} pairs of labels, and {len(excluded.of_clips)} labels of single clips")
     if excluded.unused:
-        print(
-            f"without effect: {len(excluded.unused)} exclusions of labels or clips not here, {_first(excluded.unused)}"
-        )
+        a, b, of_clip, where = excluded.unused[0]
+        print(f"without effect: {len(excluded.unused)} exclusions of labels or clips that are not here, first {where}:")
+        print(f"  {a!r} and {b!r}" + (f" of {of_clip!r}" if of_clip else ""))
     right = (negatives.positive_rank == 0).float().mean()
     print(f"{len(cached.clips)} clips; frozen CLIP ranks the true label first for {100 * right:.1f}% of them")
     done("negatives", out)
-
-
-def _first(exclusions) -> str:
-    label_a, label_b, clip, where = exclusions[0]
-    return f"first {label_a!r} and {label_b!r}{f' of {clip!r}' if clip else ''} ({where})"
 
 
 def _train(
