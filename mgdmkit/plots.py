@@ -112,7 +112,8 @@ def matrix(
         digits = ".0f" if binary else "+.2f" if signed else ".2f"
         for i, j in np.ndindex(rows, columns):
             colour = "white" if shades[i, j] > 0.6 else INK
-            ax.text(j, i, f"{values[i, j]:{digits}}", ha="center", va="center", fontsize=SMALL, color=colour)
+            text = f"{values[i, j]:{digits}}" if values[i, j] or not signed else "0"  # rounded to 0 is another thing
+            ax.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=colour)
     elif not binary:
         ax.figure.colorbar(image, ax=ax, shrink=0.8)
     if group:

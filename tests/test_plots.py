@@ -126,13 +126,13 @@ def test_annotated_cosines_have_two_digits_at_their_cells(ax):
 
 
 def test_a_signed_matrix_is_white_at_0_and_writes_its_signs(ax):
-    plots.matrix(ax, [[0.0, -0.5], [0.25, 0.0]], annotate=True, signed=True)
+    plots.matrix(ax, [[-0.0, -0.5], [0.25, 0.001]], annotate=True, signed=True)
     image = ax.images[0]
     low, high = image.get_clim()
     assert (low, high) == (-0.5, 0.5)
     colours = [grey(image.cmap(image.norm(x))[:3]) for x in (-0.5, 0.0, 0.5)]
     assert colours[1] > 0.9 and max(colours[0], colours[2]) < 0.5
-    assert [text.get_text() for text in ax.texts] == ["+0.00", "-0.50", "+0.25", "+0.00"]
+    assert [text.get_text() for text in ax.texts] == ["0", "-0.50", "+0.25", "+0.00"]
     assert [text.get_color() == "white" for text in ax.texts] == [False, True, False, False]
 
 
