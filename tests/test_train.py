@@ -2,21 +2,23 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from mgdmkit import MGDMConfig, TrainConfig, mine_negatives
+from mgdmkit import MGDM, MGDMConfig, TrainConfig, augmented_negative_loss, augmented_targets, mine_negatives
 from mgdmkit.evaluate import score
 from mgdmkit.inference import predict
+from mgdmkit.optim import autocast_dtype, learning_rate, parameter_groups
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import (
     Videos,
     choose_device,
     choose_negatives,
-    learning_rate,
+    fit,
     load_model,
-    parameter_groups,
+    new_model,
     read_history,
     train,
 )
@@ -140,8 +142,6 @@ def test_schedule_rises_and_falls_to_zero():
 
 
 def test_weight_decay_spares_vectors_positions_and_the_scale():
-    from mgdmkit import MGDM
-
     model = MGDM(MODEL)
     decayed, free = parameter_groups(model, 0.2)
     names = {id(p): name for name, p in model.named_parameters()}
@@ -149,6 +149,118 @@ def test_weight_decay_spares_vectors_positions_and_the_scale():
     assert {"logit_scale", "representer.frame_positions"} <= {names[id(p)] for p in free["params"]}
     assert len(decayed["params"]) + len(free["params"]) == len(names)
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.2, 0.0)
+
+
+def recorded_gradients(monkeypatch, out, config):
+    """The gradients of each step of a training, before they are used."""
+    steps, original = [], torch.optim.AdamW.step
+
+    def step(optimizer, *args, **kwargs):
+        steps.append([p.grad.clone() for group in optimizer.param_groups for p in group["params"]])
+        return original(optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    run(out, config)
+    return steps
+
+
+def test_accumulation_takes_the_mean_of_the_gradients_of_its_batches(tmp_path, monkeypatch):
+    config = TrainConfig(k=2, epochs=1, batch_size=24, accumulate=3, lr=1e-3, warmup_epochs=0.0, clip_grad_norm=0)
+    (found,) = recorded_gradients(monkeypatch, tmp_path / "r", config)
+    model, expected = new_model(MODEL, 0), 0
+    parameters = [p for group in parameter_groups(model, 0.2) for p in group["params"]]
+    groups = torch.cat([TRAINING.labels[:, None], MINED.indices[:, :2]], dim=1)
+    for batch in torch.randperm(64, generator=torch.Generator().manual_seed(0)).split(24):  # 24, 24 and 16 videos
+        logits = model(TRAINING.frame_features[batch], TEXTS[groups[batch]]).logits
+        loss = augmented_negative_loss(logits, augmented_targets(TRAINING.labels[batch], groups[batch]))
+        flat = torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, parameters)])
+        expected = expected + flat * len(batch) / 64
+    assert torch.allclose(torch.cat([gradient.flatten() for gradient in found]), expected, atol=1e-6, rtol=1e-4)
+
+
+def test_the_schedule_counts_steps_of_the_optimiser(tmp_path, monkeypatch):
+    config = TrainConfig(k=2, epochs=4, batch_size=16, accumulate=3, lr=1.0, warmup_epochs=0.0)
+    assert len(recorded_gradients(monkeypatch, tmp_path / "r", config)) == 4 * 2, "4 batches make steps of 3 and of 1"
+    assert read_history(tmp_path / "r")[-1]["lr"] == pytest.approx(learning_rate(7, 8, 0, 1.0))
+
+
+def test_each_group_of_parameters_has_its_share_of_the_learning_rate(tmp_path):
+    model = MGDM(MODEL)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    groups = parameter_groups(model.representer, 0.0) + parameter_groups(model.discriminator, 0.0, lr_ratio=0.01)
+    config = TrainConfig(k=0, epochs=1, batch_size=64, lr=1e-3, warmup_epochs=0.0)
+    fit(model, groups, config, TRAINING, TRAINING.labels[:, None], TEXTS, tmp_path, quiet=True)
+    moved = {name: (p.detach() - before[name]).abs().max().item() for name, p in model.named_parameters()}
+    # AdamW's first step moves each weight that has a gradient by the learning rate.
+    assert moved["representer.blocks.layers.0.linear1.weight"] == pytest.approx(1e-3, rel=0.01)
+    assert moved["discriminator.blocks.layers.0.linear1.weight"] == pytest.approx(1e-5, rel=0.05)
+    assert moved["logit_scale"] == 0, "it is in no group"
+
+
+SHORT = TrainConfig(k=2, epochs=2, batch_size=16, lr=3e-3, warmup_epochs=0.0)
+
+
+def test_precision_is_full_on_a_cpu_unless_asked(tmp_path):
+    def losses(precision):
+        run(tmp_path / precision, replace(SHORT, precision=precision))
+        return [line["loss"] for line in read_history(tmp_path / precision)]
+
+    assert losses("auto") == losses("fp32")
+    assert losses("bf16") != losses("fp32")
+    assert losses("bf16") == pytest.approx(losses("fp32"), rel=0.05)
+
+
+def test_precision_that_cannot_be_had_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="precision='half' is not an option"):
+        TrainConfig(precision="half")
+    with pytest.raises(ValueError, match="precision='fp16' needs a CUDA device, not cpu"):
+        run(tmp_path / "r", replace(SHORT, precision="fp16"))
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert [autocast_dtype("auto", where) for where in (cpu, cuda)] == [None, torch.bfloat16]
+    assert autocast_dtype("fp16", cuda) == torch.float16
+
+
+def test_the_scaled_loss_of_fp16_trains_and_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    """With fp16 let through on the CPU, where its kernels are slow: the scaling is the same."""
+    monkeypatch.setattr("mgdmkit.train.autocast_dtype", lambda *args: torch.float16)
+    whole = run(tmp_path / "whole", replace(SHORT, epochs=4)).state_dict()
+
+    def stop(line):
+        if line["epoch"] == 1:
+            raise InterruptedTraining
+
+    with pytest.raises(InterruptedTraining):
+        run(tmp_path / "parts", replace(SHORT, epochs=4), on_epoch=stop)
+    scale = torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["scaler"]["scale"]
+    assert 1 < scale < 2**16, "it starts at 2^16, and a step that overflows halves it"
+    parts = run(tmp_path / "parts", replace(SHORT, epochs=4)).state_dict()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    losses = [line["loss"] for line in read_history(tmp_path / "whole")]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.6 * losses[0]
+
+
+def test_compilation_changes_no_result_and_no_file(tmp_path, monkeypatch):
+    compiled, original = [], torch.compile
+    # The compiler's front end alone: its C++ takes a minute and may round otherwise.
+    monkeypatch.setattr(torch, "compile", lambda m: (compiled.append(m), original(m, backend="eager"))[1])
+    config = replace(SHORT, epochs=1, batch_size=64)
+    plain = run(tmp_path / "plain", config).state_dict()
+    assert not compiled
+    fast = run(tmp_path / "fast", replace(config, compile=True)).state_dict()
+    assert len(compiled) == 1
+    assert fast.keys() == plain.keys()
+    assert all(torch.allclose(plain[name], fast[name], atol=1e-6) for name in plain)
+    load_model(tmp_path / "fast")
+
+
+def test_validation_chooses_among_the_classes_alone(tmp_path):
+    """Labels beyond the classes serve as negatives; were they candidates, copies of the classes' texts would tie."""
+    corpus = torch.cat([TEXTS, TEXTS])
+    options = {"negatives": MINED, "validation": VALIDATION, "quiet": True, "device": "cpu"}
+    train(MODEL, SHORT, TRAINING, corpus, tmp_path / "six", classes=6, **options)
+    train(MODEL, SHORT, TRAINING, corpus, tmp_path / "all", **options)
+    tops = [read_history(tmp_path / name)[-1]["val_top1"] for name in ("six", "all")]
+    assert tops[0] > 0 and tops[1] == 0
 
 
 def test_choice_of_negatives():
