@@ -8,15 +8,13 @@ import pytest
 from conftest import write_video
 from narrow_clip import narrow_clip  # noqa: F401
 
+import mgdmkit.train
 from mgdmkit import mine_negatives
 from mgdmkit.__main__ import main
 from mgdmkit.clip import FrozenClip, load_clip, new_small_clip, save_small_clip
-from mgdmkit.evaluate import score
 from mgdmkit.features import corpus_texts, extract_features, load_features
-from mgdmkit.inference import predict
 from mgdmkit.manifest import read_manifest, write_manifest
 from mgdmkit.mining import load_negatives
-from mgdmkit.train import load_model, read_history
 
 CLASSES = ("clap", "shotput", "wave")
 EXTRA = ("hop", "shot put", "Wave", "skip", "zumba")
@@ -74,29 +72,29 @@ def test_a_corpus_is_mined_and_trained_with(mgdm, made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(FrozenClip, "encode_text", lambda *args: pytest.fail("CLIP is not needed again"))
     assert mgdm(MINE)[-1] == f"negatives: {tmp_path / 'n.csv'}"
+    seen = spy(monkeypatch, "predict")
     assert mgdm(TRAIN + "--mined {out}/n.csv --out {out}/run")[-1] == f"run: {tmp_path / 'run'}"
+    assert [len(texts) for _, _, texts in seen] == [3], "validation is among the classes only"
     cached, texts = load_features(made / "features"), corpus_texts(made / "features", EXTRA)
     assert texts.labels == CORPUS
     found = load_negatives(tmp_path / "n.csv", list(cached.clips["id"]), texts.labels, cached.labels)
     expected = mine_negatives(cached.frame_features, texts.text_features, cached.labels, 5)
     assert found.indices.equal(expected.indices) and (found.indices >= len(CLASSES)).any()
 
-    validation = cached.split("val")
-    logits = predict(load_model(tmp_path / "run"), validation.frame_features, cached.text_features)
-    top1 = score(logits, validation.labels).top1.value
-    assert [line["val_top1"] for line in read_history(tmp_path / "run")] == [top1], "among the classes only"
+
+def spy(monkeypatch, name: str) -> list[tuple]:
+    """The arguments of each call that training makes of a function."""
+    calls, original = [], getattr(mgdmkit.train, name)
+    monkeypatch.setattr(mgdmkit.train, name, lambda *args: (calls.append(args), original(*args))[1])
+    return calls
 
 
 def test_random_negatives_are_drawn_from_the_corpus_where_one_is_given(mgdm, made, tmp_path, monkeypatch):
-    import mgdmkit.train
-
-    drawn = []
-    original = mgdmkit.train.random_negatives
-    monkeypatch.setattr(mgdmkit.train, "random_negatives", lambda *args: (drawn.append(args[1]), original(*args))[1])
+    drawn = spy(monkeypatch, "random_negatives")
     mgdm(MINE)
     mgdm(TRAIN + "--negatives random --corpus {made}/extra.txt --out {out}/a")
     mgdm(TRAIN.replace("--k 3", "--k 2") + "--negatives random --out {out}/b")
-    assert drawn == [6, 3]
+    assert [num_labels for _, num_labels, *_ in drawn] == [6, 3]
 
 
 def test_a_persons_decisions_are_obeyed(mgdm, made, tmp_path):
