@@ -14,7 +14,16 @@ __all__ = [
     "TrainConfig",
     "augmented_negative_loss",
     "augmented_targets",
+    "load_run",
     "mine_negatives",
     "random_negatives",
     "select",
 ]
+
+
+def __getattr__(name: str):
+    if name == "load_run":  # brings open_clip along: seconds that `import mgdmkit` alone need not take
+        from mgdmkit.recognizer import load_run
+
+        return load_run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

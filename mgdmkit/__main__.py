@@ -23,7 +23,7 @@ finetune_app = tyro.extras.SubcommandApp()
 experiment_app = tyro.extras.SubcommandApp()
 Flat = tyro.conf.OmitArgPrefixes
 ROOT = Path("runs/demo")
-SHARED = ("features", "train", "finetune", "evaluate")  # under torchrun; others are for the first process alone
+SHARED = ("features", "train", "finetune", "evaluate", "reproduce")  # under torchrun; others are for the first process alone
 
 
 def done(what: str, path: Path) -> None:
@@ -371,8 +371,9 @@ def mine(
     labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())
     excluded = locate(read_exclusions(*exclude), labels, list(cached.clips["id"]), list(cached.clips["label"]))
     if missing_texts(features, labels):
-        name = clip or read_recipe(features)["clip"]
-        encode_texts(features, labels, load_clip(name, pretrained, device=str(choose_device(device))))
+        made_by = read_recipe(features)
+        backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
+        encode_texts(features, labels, load_clip(*backbone, device=str(choose_device(device))))
     depth = min(DEPTH, len(labels) - 1) if depth is None else depth
     negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
     if corpus:
@@ -409,8 +410,10 @@ def _train(
         training: The training.
     """
     from mgdmkit.corpus import read_corpus
-    from mgdmkit.features import corpus_texts, load_features
+    from mgdmkit.distributed import is_main
+    from mgdmkit.features import corpus_texts, load_features, read_recipe
     from mgdmkit.mining import load_negatives, negative_names
+    from mgdmkit.recognizer import write_labels
     from mgdmkit.train import Videos, train
 
     cached = load_features(features)
@@ -436,6 +439,8 @@ def _train(
         classes=len(cached.classes),
         device=device,
     )
+    if is_main():
+        write_labels(out, read_recipe(features))
     done("run", out)
 
 
@@ -499,9 +504,11 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
         from mgdmkit.augment import label_indices
         from mgdmkit.clip import load_clip
         from mgdmkit.corpus import mining_corpus, read_corpus
-        from mgdmkit.finetune import finetune
+        from mgdmkit.distributed import is_main
+        from mgdmkit.finetune import finetune, tuned_clip
         from mgdmkit.manifest import read_manifest
         from mgdmkit.mining import load_negatives, negative_names
+        from mgdmkit.recognizer import write_labels
         from mgdmkit.train import choose_device
 
         backbone = load_clip(clip, pretrained, device=str(choose_device(device)))
@@ -525,6 +532,9 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
             workers=workers,
             device=device,
         )
+        if is_main():
+            own = {"clip": str(out / "clip"), "clip_fingerprint": tuned_clip(out).fingerprint}
+            write_labels(out, {"classes": clips.classes, "prompt": prompt, **own})
         done("run", out)
 
     return command
@@ -725,6 +735,141 @@ def complexity(
     if out:
         write_text_atomic(out, table.to_csv(index=False))
         done("table", out)
+
+
+@app.command
+def predict(
+    videos: tyro.conf.Positional[tuple[Path, ...]],
+    run: Path,
+    labels: Path | None = None,
+    top: int = 5,
+    inference: Literal["single", "rerank", "joint"] | None = None,
+    out: Path | None = None,
+    clip: str | None = None,
+    pretrained: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Say what video files show: the best labels of each, with their scores.
+
+    A score is a softmax over all labels, so it compares them with one another: a clip that shows none of them still
+    has a best one. A file that can't be read is told, and the others go on; the exit status is then 2.
+
+    Args:
+        videos: The video files.
+        run: Folder made by `mgdm train` or `mgdm finetune`.
+        labels: Labels instead of the run's classes: a text file with a label on each line, or a CSV made by `mgdm
+            corpus`. They need not have been trained on.
+        top: Labels to name for each clip.
+        inference: What a label shares the discriminator's sequence with, see `mgdm evaluate --help`.
+        out: The CSV to write, too: video, rank, label, score.
+        clip: The run's CLIP, if it is no longer where it was at training.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.corpus import read_corpus
+    from mgdmkit.recognizer import load_run, predictions_csv
+    from mgdmkit.video import VideoError
+
+    if not videos:
+        raise ValueError("name the video files: mgdm predict --run DIR clip.mp4 ...")
+    names = read_corpus(labels).labels if labels else None
+    recognizer = load_run(run, clip=clip, pretrained=pretrained, device=device)
+    found, failed = {}, 0
+    for video in videos:
+        try:
+            found[video] = recognizer.classify(video, names, top, inference=inference)
+        except VideoError as error:
+            print(f"mgdm: {error}", file=sys.stderr, flush=True)
+            failed += 1
+            continue
+        rows = zip(*found[video], strict=True)
+        print(video, *(f"  {100 * score:5.1f}%  {label}" for label, score in rows), sep="\n", flush=True)
+    if out and found:
+        done("table", predictions_csv(out, found))
+    if failed:
+        print(f"mgdm: {failed} of {len(videos)} clips could not be read", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command
+def reproduce(
+    out: Path,
+    table: Literal[1, 2, 3, 4, 5, 6, 7] | None = None,
+    figure: Literal[5] | None = None,
+    data: tuple[Path, ...] = (),
+    frozen: bool = False,
+    rows: tuple[str, ...] = (),
+    seeds: int = 1,
+    clip: str | None = None,
+    pretrained: str | None = None,
+    official_split: Literal[1, 2, 3] | None = None,
+    datasets: tuple[Literal["ucf101", "hmdb51", "kinetics400"], ...] = (),
+    recipes: Path | None = None,
+    exclude: tuple[Path, ...] = (),
+    clips: tuple[str, ...] = (),
+    workers: int | None = None,
+    device: str = "auto",
+    dry_run: bool = False,
+    tflops: float | None = None,
+) -> None:
+    """Fill a table of the paper, or draw its Figure 5: features, mining, training and scores, row by row.
+
+    Tables 1, 2 and 3 are of Kinetics-400, HMDB51 and UCF101, Table 7 of any of them; Tables 4, 5 and 6 set the finished
+    runs in OUT beside the figures that the paper cites, Figure 5 draws them. After each row OUT/table<N>.csv and .md are
+    written anew. `recipes/` holds what each row is.
+
+    Args:
+        out: Folder of features, runs and tables; several tables and datasets may share it.
+        table: The table to fill.
+        figure: The figure to draw.
+        data: Manifests made by `mgdm manifest ucf101`, `hmdb51` or `kinetics400`; for Table 7 and Figure 5 one for each
+            dataset. With --frozen a folder made by `mgdm features` will do.
+        frozen: Leave CLIP as it is and train on cached features; without it CLIP is trained, too, as in the paper.
+        rows: Some rows only, such as 0 3-top; all of them when not given.
+        seeds: Trainings of each row.
+        clip: Instead of the recipes' ViT-L-14: a model of open_clip, or a folder made by `mgdm clip`.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        official_split: Take split1, split2 or split3 of the data as split; 1 when not given, where there are such.
+        datasets: The dataset of each of the data, where their labels leave it open.
+        recipes: Other recipes than the kit's: a changed copy of its folder.
+        exclude: CSVs made by `mgdm near`, decided by hand, of labels that are not mined for each other.
+        clips: For Figure 5: the id of the clip of each dataset; the first scored one when not given.
+        workers: Processes that decode; one per core, at most 8, when not given.
+        device: auto, cpu, cuda or mps.
+        dry_run: Print every row in full, what is missing and what it would cost; nothing is written.
+        tflops: For that: 1e12 operations a second that your machine reaches.
+    """
+    from mgdmkit.recipes import TABLE_DATASET, table_recipes
+    from mgdmkit.reproduce import Options, job_recipes, reproduce_table
+    from mgdmkit.reproduce_data import open_source
+    from mgdmkit.reproduce_figure import figure5
+    from mgdmkit.reproduce_plan import plan
+    from mgdmkit.reproduce_tables import CITING, write_comparison
+
+    if (table is None) == (figure is None):
+        raise ValueError("give either --table N or --figure 5")
+    if table in CITING:
+        write_comparison(table, out)
+        return done("table", out / f"table{table}.md")
+    names = (TABLE_DATASET[table],) if table in TABLE_DATASET else datasets or (None,) * len(data)
+    if not data and not (dry_run and table):
+        raise ValueError("give --data: the manifest of the videos; --table N --dry-run goes without")
+    if data and len(names) != len(data):
+        raise ValueError(f"{len(data)} data for {len(names)} datasets; give one for each")
+    options = Options(frozen, exclude, workers, device)
+    sources = [open_source(path, name, official_split) for path, name in zip(data, names, strict=bool(data))]
+    if figure:
+        return done("figure", figure5(sources, out, clips=clips, folder=recipes, options=options))
+    chosen = {"rows": rows, "folder": recipes, "clip": clip, "pretrained": pretrained}
+    if dry_run:
+        again = {"seeds": seeds, "options": options, "tflops": tflops}
+        for source in sources:
+            print(plan(table, job_recipes(table, source, **chosen), source, out, **again))
+        for name in () if sources else names or ("hmdb51",):
+            print(plan(table, table_recipes(table, name, rows, recipes), None, out, **again))
+        return None
+    reproduce_table(table, sources, out, seeds=seeds, options=options, **chosen)
+    done("table", out / f"table{table}.md")
 
 
 @app.command

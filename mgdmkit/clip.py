@@ -46,6 +46,8 @@ class FrozenClip:
     tokenizer: Callable[[Sequence[str]], Tensor]
     fingerprint: str
     """sha256 over configuration and weights: equal fingerprints give equal features."""
+    pretrained: str | None = None
+    """What `load_clip` was asked for beside the name: a tag or the path of a checkpoint."""
 
     @property
     def device(self) -> torch.device:
@@ -134,7 +136,8 @@ def _create(name: str, device: str, **options) -> FrozenClip:
         logging.disable(logging.NOTSET)
     tokenizer = open_clip.get_tokenizer(name)
     model.eval().requires_grad_(False)
-    return FrozenClip(name.removeprefix("local-dir:"), model, preprocess, tokenizer, _fingerprint(model, preprocess))
+    fingerprint, name = _fingerprint(model, preprocess), name.removeprefix("local-dir:")
+    return FrozenClip(name, model, preprocess, tokenizer, fingerprint, options.get("pretrained"))
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:

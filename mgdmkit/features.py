@@ -140,6 +140,7 @@ def extract_features(
         raise ValueError(f"frames={frames}: at least one frame of a clip is needed")
     recipe = {
         "clip": clip.name,
+        "pretrained": clip.pretrained,
         "clip_fingerprint": clip.fingerprint,
         "manifest_fingerprint": manifest.fingerprint(),
         "frames": frames,
@@ -150,7 +151,7 @@ def extract_features(
     }
     columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
-        claim(out / "features.json", recipe, ignore=("clip",))  # its folder may move, its fingerprint may not
+        claim(out / "features.json", recipe, ignore=("clip", "pretrained"))  # may move, its fingerprint may not
         if is_main():
             write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
         if not (out / "text.safetensors").is_file():

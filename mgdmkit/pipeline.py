@@ -14,12 +14,13 @@ from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
 from mgdmkit.corpus import Excluded
 from mgdmkit.evaluate import Scores, score
-from mgdmkit.features import CorpusTexts, Features, extract_features, load_features
+from mgdmkit.features import CorpusTexts, Features, extract_features, load_features, read_recipe
 from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest
 from mgdmkit.mining import Negatives, load_negatives, mine_negatives, save_negatives
 from mgdmkit.model import MGDM
 from mgdmkit.pretrain import PretrainConfig, StickStills, pretrain
+from mgdmkit.recognizer import write_labels
 from mgdmkit.stickactions import StickActionsConfig, generate
 from mgdmkit.train import Videos, train
 
@@ -196,6 +197,9 @@ def train_and_score(
         device=device,
         quiet=quiet,
     )
+    if (prepared.root / "features").is_dir():  # features that never were on disk have no CLIP to name
+        moved = {"clip": prepared.clip.name} if prepared.clip else {}  # the folder names where it was made
+        write_labels(folder, read_recipe(prepared.root / "features") | moved)
     videos = prepared.videos(split)
     logits = predict(network, videos.frame_features, prepared.features.text_features, inference=inference, k=k)
     scores = score(logits, videos.labels)
