@@ -33,7 +33,7 @@ METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
     *("inference", "evaluate", "recognizer", "experiments", "complexity", "pipeline"),
-    *("reproduce", "reproduce_plan", "reproduce_tables"),
+    *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_tables"),
 )
 
 TIERS = [

@@ -1,0 +1,200 @@
+"""What filling a table would run, what is missing, and what it would cost. Nothing is written, and of the data only
+lists are read.
+
+Costs are multiply-adds (`complexity.py`). A training step is taken as three forward passes: the forward pass, the
+gradients of the activations, and those of the weights. Decoding and the optimiser are left out.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import open_clip
+import pandas as pd
+from huggingface_hub import constants, try_to_load_from_cache
+
+from mgdmkit.complexity import parts
+from mgdmkit.config import FineTuneConfig, MGDMConfig
+from mgdmkit.corpus import mining_corpus
+from mgdmkit.datasets import dataset_card, dataset_classes
+from mgdmkit.features import SHARD_SIZE
+from mgdmkit.recipes import Recipe
+from mgdmkit.reproduce import DEFAULT, Options, check_job, corpus_labels, run_folder
+from mgdmkit.reproduce_data import Source, expected_clips
+
+TFLOPS = {"fine-tuned": 100.0, "frozen": 0.1}
+"""What a machine is taken to reach, in 1e12 operations a second, two for a multiply-add: for training CLIP, too, a
+large GPU in bf16; without it two processor cores in fp32."""
+WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+SCORED_TOGETHER = 64  # videos that share the discriminator's pass over the classes, see `predict`
+
+
+def plan(
+    table: int,
+    recipes: Sequence[Recipe],
+    source: Source | None,
+    out: Path,
+    *,
+    seeds: int = 1,
+    options: Options = DEFAULT,
+    tflops: float | None = None,
+) -> str:
+    """The plan of a table for one dataset, as text; without a source, for the whole dataset.
+
+    Args:
+        recipes: the rows to run.
+        tflops: 1e12 operations a second that the machine reaches; `TFLOPS` when not given.
+    Raises:
+        ValueError: as `reproduce_table` would.
+    """
+    dataset, recipe = recipes[0].dataset, recipes[0]
+    rate = TFLOPS[options.training] if tflops is None else tflops
+    if rate <= 0:
+        raise ValueError(f"tflops must be positive, not {rate}")
+    if source is not None:
+        check_job(source, recipes, options)
+    clips = _clips(source, recipe)
+    lines = [f"# {recipe.dataset}/{recipe.row}\n{recipe.to_text()}\n" for recipe in recipes]
+    lines += [f"Table {table}, {dataset_card(dataset)['title']}, {options.training}: a dry run, nothing is written"]
+    lines += [_data_line(source, recipe, clips), *missing(source, recipe), ""]
+    try:
+        costs = [("features of all clips", _encoding_pmac(source, recipe, out, clips))]
+        costs += [(recipe.row, row_pmac(recipe, clips, options.frozen)) for recipe in recipes]
+        lines += [_cost_table(costs, recipes, source, out, seeds, options, rate)]
+    except ValueError as error:  # of a backbone that can't be counted
+        lines += [f"no estimate of the cost: {error}"]
+    return "\n".join(lines)
+
+
+def missing(source: Source | None, recipe: Recipe) -> list[str]:
+    """A line for each thing that isn't there: the manifest, clips of it, weights of CLIP."""
+    found = []
+    if source is None:
+        found.append(f"missing: the data, --data; `mgdm manifest {recipe.dataset} --out FILE` makes a manifest")
+    elif not source.is_features:
+        paths = source.manifest().video_paths
+        if absent := [path for path in paths if not path.is_file()]:
+            found.append(f"missing: {len(absent):,} of {len(paths):,} clips, first {absent[0]}")
+    if source is None or not source.is_features:
+        found += _missing_weights(recipe.clip, recipe.pretrained)
+    return found
+
+
+def _missing_weights(clip: str, pretrained: str | None) -> list[str]:
+    """As `load_clip` would look for them, but without loading or downloading anything."""
+    if Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()):
+        return []
+    tag = open_clip.get_pretrained_cfg(clip, pretrained) if pretrained and clip in open_clip.list_models() else None
+    if not tag:
+        return [f"missing: {clip!r} with weights {pretrained!r} is neither there nor known; see `mgdm features --help`"]
+    repository = str(tag.get("hf_hub", "")).strip("/")
+    if repository and any(isinstance(try_to_load_from_cache(repository, name), str) for name in WEIGHT_FILES):
+        return []
+    return [f"missing: the weights {pretrained!r} of {clip} are not in {constants.HF_HUB_CACHE}: they'd be downloaded"]
+
+
+def row_pmac(recipe: Recipe, clips: dict[str, int], frozen: bool) -> float:
+    """1e15 multiply-adds of training and scoring one run.
+
+    Args:
+        clips: of the splits train and `recipe.scored`, and "classes".
+        frozen: on cached features, without CLIP's image encoder.
+    """
+    b, passes = recipe.train.batch_size, 0.0 if frozen else _image_passes(recipe.finetune)
+    image = _gmac(recipe.clip, recipe.model)["image encoder"]
+    step = 3 * module_gmac(recipe.clip, recipe.model, recipe.train.k, groups=b, together=b) + passes * image
+    look = module_gmac(recipe.clip, recipe.model, 0, groups=clips["classes"], together=SCORED_TOGETHER)
+    score = look + (0 if frozen else image)
+    return (step * clips["train"] * recipe.train.epochs + score * clips[recipe.scored]) / 1e6
+
+
+def _image_passes(finetuning: FineTuneConfig) -> float:
+    """Forward passes that a step of the image encoder is worth, at most: with some blocks frozen it is less."""
+    return 1 if finetuning.freeze == "image" else 3 + finetuning.grad_checkpointing
+
+
+def module_gmac(clip: str, model: MGDMConfig, k: int, *, groups: int, together: int) -> float:
+    """1e9 multiply-adds of MGDM's modules for one video that meets `groups` groups of 1 + k texts.
+
+    Args:
+        together: videos that share the discriminator's pass over the groups.
+    """
+    gmac = _gmac(clip, model, k, groups)
+    representer = gmac["temporal blocks (eq. 13-14)"] + gmac["attention over frames (eq. 15-16)"]
+    discriminator = gmac["semantic blocks (eq. 17-18)"] / together
+    return model.representer * representer + model.discriminator * discriminator + gmac["similarity (eq. 4)"]
+
+
+def _gmac(clip: str, model: MGDMConfig, k: int = 0, groups: int = 1) -> pd.Series:
+    """Part -> 1e9 multiply-adds of all its times, for one video."""
+    return _parts(clip, model.frames, k, groups, model.temporal_layers, model.semantic_layers)
+
+
+@cache
+def _parts(*arguments) -> pd.Series:
+    return parts(*arguments).set_index("part")["gmac"]
+
+
+def _encoding_pmac(source: Source | None, recipe: Recipe, out: Path, clips: dict[str, int]) -> float:
+    """Features of the clips that have none yet, and the texts of the corpus."""
+    if source is not None and source.is_features:
+        return 0.0
+    shards = len(list((out / recipe.dataset / "features").glob("frames-*.safetensors")))
+    labels = mining_corpus([row.label for row in dataset_classes(recipe.dataset)], corpus_labels(recipe.corpus))
+    gmac = _gmac(recipe.clip, recipe.model)
+    left = max(0, clips["all"] - shards * SHARD_SIZE)
+    return (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6
+
+
+def _clips(source: Source | None, recipe: Recipe) -> dict[str, int]:
+    """Clips of each split and of all, and classes."""
+    if source is None:
+        expected, clips = expected_clips(recipe.dataset), dataset_card(recipe.dataset)["clips"]
+        return {**expected, "all": clips or sum(expected.values()), "classes": len(dataset_classes(recipe.dataset))}
+    counts = {split: source.count(split) for split in ("train", recipe.scored)}
+    return {**counts, "all": len(source.table), "classes": len(source.classes)}
+
+
+def _data_line(source: Source | None, recipe: Recipe, clips: dict[str, int]) -> str:
+    counts = (
+        f"{clips['train']:,} train and {clips[recipe.scored]:,} {recipe.scored} clips of {clips['classes']} classes"
+    )
+    if source is None:
+        return f"the whole dataset has {counts}"
+    unlike = source.unlike_the_paper(recipe.scored)
+    return f"{source.path}: {counts}" + (f"\nnot comparable with the paper's figures: {unlike}" if unlike else "")
+
+
+def _cost_table(
+    costs: Sequence[tuple[str, float]],
+    recipes: Sequence[Recipe],
+    source: Source | None,
+    out: Path,
+    seeds: int,
+    options: Options,
+    rate: float,
+) -> str:
+    """A line for each piece of work, and what is left of it all; what is finished costs nothing."""
+    lines, left = [f"{'':24}{'PMAC':>12}{'hours':>10}"], 0.0
+    states = ["", *(_states(recipe, source, out, seeds, options) for recipe in recipes)]
+    for (name, pmac), state in zip(costs, states, strict=True):
+        todo = pmac if not state else pmac * sum(s != "finished" for s in state)
+        left += todo
+        lines.append(f"{name:24}{todo:12.4g}{_hours(todo, rate):10.2g}  {', '.join(state)}".rstrip())
+    lines.append(f"{'together':24}{left:12.4g}{_hours(left, rate):10.2g}")
+    given = f"PMAC: 1e15 multiply-adds. Hours at {rate:g}e12 operations a second; give your machine's with --tflops."
+    return "\n".join([*lines, given])
+
+
+def _hours(pmac: float, rate: float) -> float:
+    return 2 * pmac * 1e15 / (rate * 1e12) / 3600
+
+
+def _states(recipe: Recipe, source: Source | None, out: Path, seeds: int, options: Options) -> list[str]:
+    """Of each seed: finished, begun, or to run."""
+    states = []
+    for seed in range(seeds):
+        folder = run_folder(recipe, source and source.official_split, out / recipe.dataset, options.training, seed)
+        finished, begun = (folder / "result.json").is_file(), (folder / "config.json").is_file()
+        states.append("finished" if finished else "begun" if begun else "to run")
+    return states
