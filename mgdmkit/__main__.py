@@ -1,7 +1,7 @@
 """`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
 
 Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
-Under torchrun several processes share the work of `features`, `train`, `finetune` and `evaluate`, see docs/scale.md.
+Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
 """
 
 import os
@@ -23,7 +23,8 @@ finetune_app = tyro.extras.SubcommandApp()
 experiment_app = tyro.extras.SubcommandApp()
 Flat = tyro.conf.OmitArgPrefixes
 ROOT = Path("runs/demo")
-SHARED = ("features", "train", "finetune", "evaluate", "reproduce")  # under torchrun; others are for the first process alone
+# Under torchrun; others are for the first process alone.
+SHARED = ("features", "train", "finetune", "evaluate", "reproduce")
 
 
 def done(what: str, path: Path) -> None:
@@ -814,9 +815,9 @@ def reproduce(
 ) -> None:
     """Fill a table of the paper, or draw its Figure 5: features, mining, training and scores, row by row.
 
-    Tables 1, 2 and 3 are of Kinetics-400, HMDB51 and UCF101, Table 7 of any of them; Tables 4, 5 and 6 set the finished
-    runs in OUT beside the figures that the paper cites, Figure 5 draws them. After each row OUT/table<N>.csv and .md are
-    written anew. `recipes/` holds what each row is.
+    Tables 1, 2 and 3 are of Kinetics-400, HMDB51 and UCF101, Table 7 is of any of them. Tables 4, 5 and 6 set finished
+    runs in OUT beside the figures that the paper cites, Figure 5 draws them. After each row OUT/table<N>.csv and .md
+    are written anew. `recipes/` holds what each row is.
 
     Args:
         out: Folder of features, runs and tables; several tables and datasets may share it.
@@ -839,7 +840,8 @@ def reproduce(
         dry_run: Print every row in full, what is missing and what it would cost; nothing is written.
         tflops: For that: 1e12 operations a second that your machine reaches.
     """
-    from mgdmkit.recipes import TABLE_DATASET, table_recipes
+    from mgdmkit.datasets import DATASETS
+    from mgdmkit.recipes import TABLE_DATASET
     from mgdmkit.reproduce import Options, job_recipes, reproduce_table
     from mgdmkit.reproduce_data import open_source
     from mgdmkit.reproduce_figure import figure5
@@ -848,25 +850,25 @@ def reproduce(
 
     if (table is None) == (figure is None):
         raise ValueError("give either --table N or --figure 5")
+    if dry_run and (figure or table in CITING):
+        raise ValueError("--dry-run is for tables 1, 2, 3 and 7; the others take seconds and train nothing")
     if table in CITING:
         write_comparison(table, out)
         return done("table", out / f"table{table}.md")
-    names = (TABLE_DATASET[table],) if table in TABLE_DATASET else datasets or (None,) * len(data)
-    if not data and not (dry_run and table):
-        raise ValueError("give --data: the manifest of the videos; --table N --dry-run goes without")
+    if not data and not dry_run:
+        raise ValueError("give --data, the manifest of the videos; with --dry-run it may be left out")
+    names = (TABLE_DATASET[table],) if table in TABLE_DATASET else datasets or (None,) * len(data) or DATASETS
     if data and len(names) != len(data):
-        raise ValueError(f"{len(data)} data for {len(names)} datasets; give one for each")
+        raise ValueError(f"{len(data)} manifests for {len(names)} datasets; give one for each")
     options = Options(frozen, exclude, workers, device)
     sources = [open_source(path, name, official_split) for path, name in zip(data, names, strict=bool(data))]
     if figure:
         return done("figure", figure5(sources, out, clips=clips, folder=recipes, options=options))
     chosen = {"rows": rows, "folder": recipes, "clip": clip, "pretrained": pretrained}
     if dry_run:
-        again = {"seeds": seeds, "options": options, "tflops": tflops}
-        for source in sources:
-            print(plan(table, job_recipes(table, source, **chosen), source, out, **again))
-        for name in () if sources else names or ("hmdb51",):
-            print(plan(table, table_recipes(table, name, rows, recipes), None, out, **again))
+        for source, name in zip(sources or [None] * len(names), names, strict=True):
+            job = job_recipes(table, source.dataset if source else name, source, **chosen)
+            print(plan(table, job, source, out, seeds=seeds, options=options, tflops=tflops))
         return None
     reproduce_table(table, sources, out, seeds=seeds, options=options, **chosen)
     done("table", out / f"table{table}.md")
