@@ -641,7 +641,7 @@ def recipe(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 2, w
 
 @experiment_app.command
 def readings(
-    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 7, workers: int = 1
+    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 3, workers: int = 1
 ) -> None:
     """Each reading of the paper against the default, paired over the test videos of StickActions and the seeds.
 
@@ -662,7 +662,7 @@ def readings(
 
 @experiment_app.command
 def blind(
-    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 7, workers: int = 1
+    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 3, workers: int = 1
 ) -> None:
     """Shortcut audit: can the positive be told from its group without the video? On the test split of StickActions.
 

@@ -68,8 +68,7 @@ K_GRID = (Variant(0), Variant(3), Variant(7), Variant(3, "random"))
 
 RECIPE_GRID = tuple(
     Variant(k, training={"lr": lr, "epochs": epochs, "warmup_epochs": epochs / 10})
-    for epochs in (40, 80, 160)
-    for lr in (1e-3, 3e-3)
+    for epochs, lr in ((40, 1e-3), (40, 3e-3), (80, 1e-3), (80, 3e-3), (80, 6e-3), (160, 1e-3), (160, 3e-3))
     for k in (0, 3)
 )
 """For the validation split: how fast and how long the small model learns, with and without negatives."""
