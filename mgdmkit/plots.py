@@ -361,6 +361,47 @@ def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]], unit:
     return ax
 
 
+def sampling(ax: Axes, num_frames: int, T: int, rows: Mapping[str, Sequence[int]]) -> Axes:
+    """Which frames of a clip are taken: a row of dots for each way, lines where one of the T segments ends.
+
+    Args:
+        rows: way of taking -> frame indices, 0 to `num_frames` - 1.
+    """
+    for row, (name, indices) in enumerate(rows.items()):
+        if outside := [i for i in indices if not 0 <= i < num_frames]:
+            raise ValueError(f"{name!r}: frame {outside[0]} is none of 0 to {num_frames - 1}")
+        ax.scatter(range(num_frames), [row] * num_frames, s=14, facecolor="white", edgecolor=GREY, linewidth=0.7)
+        ax.scatter(indices, [row] * len(indices), s=42, color=LINES[row % len(LINES)], zorder=3, label=name)
+    for i in range(T + 1):  # between two frames; segment i begins at frame floor(i N / T)
+        ax.axvline(i * num_frames // T - 0.5, color=GREY, linewidth=0.8)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlim(-1, num_frames)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(f"frame of the clip, 0 to {num_frames - 1}")
+    return ax
+
+
+def predictions(ax: Axes, labels: Sequence[str], scores: Any, true: str | None = None, title: str = "") -> Axes:
+    """A clip's best labels as bars, best on top, each with its score; the true one is dark and hatched.
+
+    Args:
+        labels: n labels; scores: (n,) in 0..1.
+        true: the true label; no bar is marked where it is not among them.
+    """
+    scores, places = _array(scores).astype(float), range(len(labels))
+    colours = [TRUE if label == true else OTHER for label in labels]
+    bars = ax.barh(places, scores, color=colours, edgecolor=INK, linewidth=0.8)
+    for bar, label, score in zip(bars, labels, scores, strict=True):
+        bar.set_hatch("///" if label == true else "")
+        place = (score, bar.get_y() + bar.get_height() / 2)
+        ax.annotate(f"{score:.0%}", place, xytext=(4, 0), textcoords="offset points", va="center", fontsize=SMALL)
+    ax.set_yticks(places, labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.set(xlim=(0, 1.12), xlabel="score (softmax over the labels)", title=title)
+    return ax
+
+
 def _array(values: Any) -> np.ndarray:
     """A tensor, on any device and with a gradient or not, or anything that numpy takes."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

@@ -331,3 +331,39 @@ def test_text_in_vector_files_stays_text(ax, tmp_path):
     plots.negatives(ax, "sitting", ["standing"], [0.5])
     ax.figure.savefig(tmp_path / "bars.svg")
     assert ">standing</text>" in (tmp_path / "bars.svg").read_text(encoding="utf-8")
+
+
+# ---- sampling, predictions ------------------------------------------------------------------------------------
+
+
+def test_a_dot_for_each_frame_and_a_line_for_each_segment(ax):
+    rows = {"centre": [1, 4, 7], "random": [0, 3, 9]}
+    plots.sampling(ax, 10, 3, rows)
+    taken = {dots.get_label(): dots.get_offsets().tolist() for dots in ax.collections if dots.get_label() in rows}
+    assert taken == {name: [[x, row] for x in rows[name]] for row, name in enumerate(rows)}
+    frames = [dots.get_offsets() for dots in ax.collections if dots.get_label() not in rows]
+    assert [len(offsets) for offsets in frames] == [10, 10]
+    assert [line.get_xdata()[0] for line in ax.lines] == [-0.5, 2.5, 5.5, 9.5], "10 frames: segments of 3, 3 and 4"
+    assert labels_of(ax.yaxis) == ["centre", "random"] and ax.get_ylim()[0] > ax.get_ylim()[1]
+
+
+def test_a_frame_that_is_not_there_is_refused(ax):
+    with pytest.raises(ValueError, match="'centre': frame 10 is none of 0 to 9"):
+        plots.sampling(ax, 10, 3, {"centre": [1, 10]})
+
+
+def test_the_true_label_stands_out_among_the_predictions(ax):
+    plots.predictions(
+        ax, ["closing a fridge", "opening a fridge"], torch.tensor([0.61, 0.3]), "opening a fridge", "a.mp4"
+    )
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.61, 0.3])
+    assert [bool(bar.get_hatch()) for bar in ax.patches] == [False, True]
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+    assert [text.get_text() for text in ax.texts] == ["61%", "30%"]
+    assert labels_of(ax.yaxis) == ["closing a fridge", "opening a fridge"] and ax.get_title(loc="left") == "a.mp4"
+    assert ax.get_ylim()[0] > ax.get_ylim()[1], "best on top"
+
+
+def test_without_a_true_label_no_bar_is_marked(ax):
+    plots.predictions(ax, ["a", "b"], [0.9, 0.1])
+    assert not any(bar.get_hatch() for bar in ax.patches)
