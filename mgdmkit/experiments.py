@@ -193,7 +193,7 @@ def audit(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1
     variants = [reading(options, k) for options in AUDITED]
     jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
     _train_ahead(prepared, jobs, workers)
-    videos, texts = prepared.videos("test"), prepared.features.text_features
+    videos, texts = prepared.videos("test"), prepared.texts.text_features
     groups = torch.cat([videos.labels[:, None], select(prepared.negatives_of("test"), k)], dim=1)
     rows = []
     for variant, seed in tqdm(jobs, desc="audit", unit="model"):

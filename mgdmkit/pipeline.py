@@ -14,10 +14,10 @@ from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
 from mgdmkit.corpus import Excluded
 from mgdmkit.evaluate import Scores, score
-from mgdmkit.features import CorpusTexts, Features, extract_features, load_features, read_recipe
+from mgdmkit.features import CorpusTexts, Features, corpus_texts, extract_features, load_features, read_recipe
 from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest
-from mgdmkit.mining import Negatives, load_negatives, mine_negatives, save_negatives
+from mgdmkit.mining import Negatives, load_negatives, mine_negatives, negative_names, save_negatives
 from mgdmkit.model import MGDM
 from mgdmkit.pretrain import PretrainConfig, StickStills, pretrain
 from mgdmkit.recognizer import write_labels
@@ -67,10 +67,17 @@ class Prepared:
     preset: str
     features: Features
     negatives: Negatives
-    """For every clip of the features, in their order."""
+    """For every clip of the features, in their order; indices into the labels of `texts`."""
     manifest: Manifest | None = None
     """The videos; None when only features were loaded."""
     clip: FrozenClip | None = None
+    corpus: CorpusTexts | None = None
+    """What the negatives are from; None: the classes."""
+
+    @property
+    def texts(self) -> CorpusTexts:
+        """The n labels of training with their text features: the C classes first, then what else was mined."""
+        return self.corpus or CorpusTexts(self.features.classes, self.features.text_features)
 
     def videos(self, split: str) -> Videos:
         part = self.features.split(split)
@@ -85,18 +92,21 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
     """Make, or load, StickActions, the small CLIP, features and mined negatives under `root`.
 
     With the preset "own" nothing is made: `root` holds `features` and `negatives.csv`, made by `mgdm features` and
-    `mgdm mine` from any videos.
+    `mgdm mine` from any videos, with any corpus. Of a corpus only the labels that were mined for a clip are known
+    here, so these and the classes are what random negatives are drawn from.
 
     Raises:
-        FolderError: when `root` holds another preset's files.
+        FolderError: when `root` holds another preset's files, or own features lack the text of a mined label.
         FileNotFoundError: when own features or negatives are not there.
     """
     check_choice("preset", preset, (*PRESETS, OWN))
     root = Path(root)
     if preset == OWN:
         features = load_features(root / "features")
-        negatives = load_negatives(root / "negatives.csv", list(features.clips["id"]), features.classes)
-        return Prepared(root, preset, features, negatives)
+        mined, ids = root / "negatives.csv", list(features.clips["id"])
+        corpus = corpus_texts(root / "features", negative_names(mined))
+        negatives = load_negatives(mined, ids, corpus.labels, features.labels)
+        return Prepared(root, preset, features, negatives, corpus=corpus)
     chosen = PRESETS[preset]
     manifest = read_manifest(generate(root / "stickactions", chosen.dataset))
     clip = pretrain(StickStills(chosen.clip), chosen.clip, root / "clip", quiet=quiet)
@@ -186,14 +196,16 @@ def train_and_score(
     config = TrainConfig(k=k, negatives=negatives, seed=seed, **options)
     name = name or f"{run_name(k, config.negatives)}-seed{seed}"
     folder = prepared.root / "runs" / name
+    has_val = "val" in set(prepared.features.clips["split"])  # own videos need not have any
     network = train(
         model_config,
         config,
         prepared.videos("train"),
-        prepared.features.text_features,
+        prepared.texts.text_features,
         folder,
         negatives=prepared.negatives_of("train"),
-        validation=prepared.videos("val"),
+        validation=prepared.videos("val") if has_val else None,
+        classes=len(prepared.features.classes),
         device=device,
         quiet=quiet,
     )

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from narrow_clip import narrow_clip  # noqa: F401
+from tiny_data import feature_folder
 
 import mgdmkit.features
 import mgdmkit.pipeline as module
@@ -13,11 +14,14 @@ import mgdmkit.pretrain
 import mgdmkit.stickactions
 import mgdmkit.train
 from mgdmkit.clip import FrozenClip
-from mgdmkit.features import Features
+from mgdmkit.datasets import DATASETS
+from mgdmkit.experiments import audit
+from mgdmkit.features import Features, corpus_texts, load_features
 from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives, mine_negatives
 from mgdmkit.pipeline import DEPTH, Preset, mine_to_csv, prepare, run_name, train_and_score
 from mgdmkit.pretrain import PretrainConfig
+from mgdmkit.reproduce import corpus_labels
 from mgdmkit.runfolder import FolderError
 from mgdmkit.stickactions import LABELS, StickActionsConfig
 
@@ -148,6 +152,51 @@ def test_own_features_and_negatives_are_taken_as_they_are(prepared, root, tmp_pa
     (tmp_path / "features").symlink_to((root / "features").resolve())
     with pytest.raises(FileNotFoundError, match="mgdm mine"):
         prepare(tmp_path, "own")
+
+
+@pytest.fixture
+def own_root(tmp_path):
+    """Own features of 6 classes without validation clips, mined among the 530 labels of three datasets."""
+    folder = feature_folder(tmp_path / "features", "ucf101")
+    every = corpus_texts(folder, corpus_labels(DATASETS))
+    mine_to_csv(load_features(folder), tmp_path / "negatives.csv", DEPTH, corpus=every)
+    return tmp_path
+
+
+def test_own_negatives_of_a_corpus_are_trained_with_and_the_classes_predicted(own_root, monkeypatch):
+    prepared = prepare(own_root, "own")
+    features, (labels, texts) = prepared.features, prepared.texts
+    every = corpus_texts(own_root / "features", corpus_labels(DATASETS))
+    expected = mine_negatives(features.frame_features, every.text_features, features.labels, DEPTH)
+    assert labels[:6] == features.classes and 6 < len(labels) < len(every.labels)
+    assert torch.equal(texts[:6], features.text_features)
+    assert torch.equal(texts[prepared.negatives.indices], every.text_features[expected.indices])
+    assert (prepared.negatives.indices >= 6).any()
+
+    seen = []
+    monkeypatch.setattr(mgdmkit.train, "fit", lambda *args, **options: seen.append(args))
+    short = {"epochs": 1, "warmup_epochs": 0.0}
+    trained = train_and_score(prepared, k=3, training=short, name="one", device="cpu", quiet=True)
+    _, _, _, videos, groups, text_features, _ = seen[0]
+    assert torch.equal(text_features, texts) and len(videos) == 24
+    assert torch.equal(groups[:, 1:], prepared.negatives_of("train").indices[:, :3])
+    assert trained.logits.shape == (12, 6) and trained.scores.top1.n == 12
+
+
+def test_own_validation_is_among_the_classes_only(own_root, monkeypatch):
+    clips = (own_root / "features" / "clips.csv").read_text(encoding="utf-8")
+    (own_root / "features" / "clips.csv").write_text(clips.replace(",test", ",val", 6), encoding="utf-8")
+    scored, original = [], mgdmkit.train.predict
+    monkeypatch.setattr(mgdmkit.train, "predict", lambda *args: (scored.append(args), original(*args))[1])
+    short = {"epochs": 1, "warmup_epochs": 0.0}
+    train_and_score(prepare(own_root, "own"), k=3, training=short, name="one", device="cpu", quiet=True)
+    assert [(len(frames), len(texts)) for _, frames, texts in scored] == [(6, 6)]
+
+
+def test_the_audit_of_own_negatives_takes_the_corpus_texts(own_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SMALL_TRAIN", {"epochs": 1, "warmup_epochs": 0.0})
+    table = audit(prepare(own_root, "own"), 3, 1, tmp_path / "blind.csv")
+    assert len(table) == 18 and set(table["N"]) == {12}
 
 
 def test_another_preset_and_an_unknown_one_are_refused(prepared, root):
