@@ -49,6 +49,8 @@ class FineTuned(nn.Module):
 
     def encode(self, pixels: Tensor) -> Tensor:
         """(b, T, 3, S, S) -> (b, T, D) raw frame features."""
+        if not len(pixels):  # one of several processes without a clip: open_clip's encoders need at least one picture
+            return self.encode(pixels.new_zeros(1, *pixels.shape[1:]))[:0]
         return self.image_encoder(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
 
     def train(self, mode: bool = True) -> "FineTuned":
@@ -117,6 +119,7 @@ def finetune(
     negatives: Negatives | None = None,
     corpus: Sequence[str] = (),
     validation: Manifest | None = None,
+    official_split: int | None = None,
     prompt: str = PROMPT,
     workers: int | None = None,
     device: str = "auto",
@@ -130,6 +133,7 @@ def finetune(
         training, validation: the clips, each a split of a manifest.
         negatives: mined for the training clips; their indices are those of `mining_corpus(classes, corpus)`.
         corpus: further labels that were mined; without it, the classes.
+        official_split: whose training clips these are, see `train`.
         prompt: the sentence around a label.
         workers: processes that decode; None takes one per core, at most 8.
     Raises:
@@ -147,6 +151,7 @@ def finetune(
         "clip": {"name": clip.name, "fingerprint": clip.fingerprint},
         "prompt": prompt,
         "labels": list(labels),
+        "official_split": official_split,
         "data": f"{training.fingerprint()}-{fingerprint(group_labels)}",
         **distributed.stamp(),
     }

@@ -195,6 +195,16 @@ def test_the_centre_frames_are_those_of_cached_features(clip, manifests, feature
     assert network.training
 
 
+def test_no_clip_at_all_still_gives_every_weight_a_gradient(clip):
+    """As several processes need: the mean of gradients is over those that exist in each of them."""
+    network = network_of(clip, 1)
+    features = network.encode(torch.zeros(0, T, 3, 64, 64))
+    assert features.shape == (0, T, D)
+    features.sum().backward()
+    trained = [p for p in network.image_encoder.parameters() if p.requires_grad]
+    assert trained and all(p.grad is not None and not p.grad.any() for p in trained)
+
+
 def test_checkpointing_gives_the_same_gradients(clip):
     pixels, texts = torch.randn(2, T, 3, 64, 64), torch.randn(2, 2, D)
 
