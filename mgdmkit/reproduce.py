@@ -32,12 +32,13 @@ from mgdmkit.features import (
     missing_texts,
     read_recipe,
 )
-from mgdmkit.finetune import finetune, finetuned_features
+from mgdmkit.finetune import finetune, finetuned_features, tuned_clip
 from mgdmkit.inference import predict
 from mgdmkit.manifest import read_manifest
 from mgdmkit.mining import Negatives, zero_shot_logits
 from mgdmkit.pipeline import DEPTH, mine_to_csv
 from mgdmkit.recipes import Recipe, table_recipes
+from mgdmkit.recognizer import write_labels
 from mgdmkit.reproduce_data import Source
 from mgdmkit.reproduce_tables import write_table
 from mgdmkit.train import Videos, choose_device, train
@@ -72,6 +73,8 @@ class Prepared:
 
     source: Source
     root: Path
+    folder: Path
+    """Of the features."""
     features: Features
     texts: CorpusTexts
     negatives: Negatives
@@ -185,7 +188,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
     with main_first():
         negatives = mine_to_csv(features, root / "negatives.csv", DEPTH, corpus=texts, excluded=excluded)
-    return Prepared(source, root, features, texts, negatives, clip)
+    return Prepared(source, root, folder, features, texts, negatives, clip)
 
 
 def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:
@@ -223,6 +226,8 @@ def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Optio
         device=options.device,
         quiet=options.quiet,
     )
+    if is_main():
+        write_labels(folder, read_recipe(prepared.folder))
     return map_rows(lambda frames: predict(model, frames, texts[:C]), scored.frame_features)
 
 
@@ -241,6 +246,9 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         device=options.device,
         quiet=options.quiet,
     )
+    if is_main() and not (folder / "labels.json").is_file():
+        own = {"clip": str(folder / "clip"), "clip_fingerprint": tuned_clip(folder).fingerprint}
+        write_labels(folder, {"classes": prepared.features.classes, "prompt": recipe.prompt, **own})
     clips, decoding = prepared.source.manifest(recipe.scored), {"workers": options.workers, "quiet": options.quiet}
     cached = finetuned_features(folder, clips, device=options.device, **decoding)
     return map_rows(lambda frames: predict(network.mgdm, frames, cached.text_features), cached.frame_features)

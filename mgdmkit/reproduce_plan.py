@@ -6,18 +6,21 @@ gradients of the activations, and those of the weights. Decoding and the optimis
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import open_clip
 import pandas as pd
+import torch
 from huggingface_hub import constants, try_to_load_from_cache
 
-from mgdmkit.complexity import parts
+from mgdmkit.complexity import count, parts
 from mgdmkit.config import FineTuneConfig, MGDMConfig
 from mgdmkit.corpus import mining_corpus
 from mgdmkit.datasets import dataset_card, dataset_classes
 from mgdmkit.features import SHARD_SIZE
+from mgdmkit.model import MGDM
 from mgdmkit.recipes import Recipe
 from mgdmkit.reproduce import DEFAULT, Options, check_job, corpus_labels, run_folder
 from mgdmkit.reproduce_data import Source, expected_clips
@@ -100,12 +103,14 @@ def row_pmac(recipe: Recipe, clips: dict[str, int], frozen: bool) -> float:
         clips: of the splits train and `recipe.scored`, and "classes".
         frozen: on cached features, without CLIP's image encoder.
     """
-    b, passes = recipe.train.batch_size, 0.0 if frozen else _image_passes(recipe.finetune)
-    image = _gmac(recipe.clip, recipe.model)["image encoder"]
-    step = 3 * module_gmac(recipe.clip, recipe.model, recipe.train.k, groups=b, together=b) + passes * image
-    look = module_gmac(recipe.clip, recipe.model, 0, groups=clips["classes"], together=SCORED_TOGETHER)
-    score = look + (0 if frozen else image)
-    return (step * clips["train"] * recipe.train.epochs + score * clips[recipe.scored]) / 1e6
+    clip, b = _clip_gmac(recipe.clip, recipe.model.frames), recipe.train.batch_size
+    model = replace(recipe.model, dim=round(1e9 * clip["similarity (eq. 4)"]))  # of one text: D multiply-adds
+    step = 3 * module_gmac(model, recipe.train.k, groups=b, together=b)
+    look = module_gmac(model, 0, groups=clips["classes"], together=SCORED_TOGETHER)
+    if not frozen:
+        step += _image_passes(recipe.finetune) * clip["image encoder"]
+        look += clip["image encoder"]
+    return (step * clips["train"] * recipe.train.epochs + look * clips[recipe.scored]) / 1e6
 
 
 def _image_passes(finetuning: FineTuneConfig) -> float:
@@ -113,26 +118,29 @@ def _image_passes(finetuning: FineTuneConfig) -> float:
     return 1 if finetuning.freeze == "image" else 3 + finetuning.grad_checkpointing
 
 
-def module_gmac(clip: str, model: MGDMConfig, k: int, *, groups: int, together: int) -> float:
+@cache
+def module_gmac(model: MGDMConfig, k: int, *, groups: int, together: int) -> float:
     """1e9 multiply-adds of MGDM's modules for one video that meets `groups` groups of 1 + k texts.
 
     Args:
         together: videos that share the discriminator's pass over the groups.
     """
-    gmac = _gmac(clip, model, k, groups)
-    representer = gmac["temporal blocks (eq. 13-14)"] + gmac["attention over frames (eq. 15-16)"]
-    discriminator = gmac["semantic blocks (eq. 17-18)"] / together
-    return model.representer * representer + model.discriminator * discriminator + gmac["similarity (eq. 4)"]
-
-
-def _gmac(clip: str, model: MGDMConfig, k: int = 0, groups: int = 1) -> pd.Series:
-    """Part -> 1e9 multiply-adds of all its times, for one video."""
-    return _parts(clip, model.frames, k, groups, model.temporal_layers, model.semantic_layers)
+    T, D, g = model.frames, model.dim, 1 + k
+    with torch.device("meta"):
+        modules, video, group = MGDM(model).eval(), torch.empty(1, T, D), torch.empty(1, g, D)
+    macs = groups * g * D  # eq. 4
+    if model.representer:
+        macs += count(modules.representer, lambda: modules.representer.encode(video)).macs  # eq. 13-14
+        macs += groups * 2 * T * D  # eq. 15-16
+    if model.discriminator:
+        macs += count(modules.discriminator, lambda: modules.discriminator(group)).macs * groups / together  # eq. 17-18
+    return macs / 1e9
 
 
 @cache
-def _parts(*arguments) -> pd.Series:
-    return parts(*arguments).set_index("part")["gmac"]
+def _clip_gmac(clip: str, frames: int) -> pd.Series:
+    """Part -> 1e9 multiply-adds for one video and one text; `ValueError` for a CLIP that can't be counted."""
+    return parts(clip, frames, k=0).set_index("part")["gmac"]
 
 
 def _encoding_pmac(source: Source | None, recipe: Recipe, out: Path, clips: dict[str, int]) -> float:
@@ -141,7 +149,7 @@ def _encoding_pmac(source: Source | None, recipe: Recipe, out: Path, clips: dict
         return 0.0
     shards = len(list((out / recipe.dataset / "features").glob("frames-*.safetensors")))
     labels = mining_corpus([row.label for row in dataset_classes(recipe.dataset)], corpus_labels(recipe.corpus))
-    gmac = _gmac(recipe.clip, recipe.model)
+    gmac = _clip_gmac(recipe.clip, recipe.model.frames)
     left = max(0, clips["all"] - shards * SHARD_SIZE)
     return (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6
 

@@ -55,7 +55,7 @@ def feature_folder(
     others = [label for label in corpus_labels(("kinetics400", "hmdb51", "ucf101")) if label not in labels]
     texts = torch.randn(classes, D, generator=generator)
     of_class = torch.arange(classes).repeat_interleave(len(splits))
-    frames = texts[of_class][:, None] + torch.randn(len(of_class), T, D, generator=generator)
+    frames = texts[of_class][:, None] + 4 * torch.randn(len(of_class), T, D, generator=generator)
     names = [f"{labels[c]}_{i}" for c in range(classes) for i in range(len(splits))]
     table = {"id": names, "label": [labels[c] for c in of_class], "split": list(splits) * classes}
     table |= {name: list(values) * classes for name, values in columns.items()}
