@@ -206,6 +206,7 @@ def csv_(
 def clip(
     out: Path,
     manifest: Path | None = None,
+    official_split: Literal[1, 2, 3] | None = None,
     steps: int = 600,
     batch_size: int = 128,
     lr: float = 1.5e-3,
@@ -219,6 +220,8 @@ def clip(
         out: Folder of the CLIP, in open_clip's own form.
         manifest: Take frames of this manifest's training clips and captions from its labels; without it, fresh
             StickActions stills with their captions.
+        official_split: Take split1, split2 or split3 of the manifest as split. Each split needs a CLIP of its own: this
+            one has seen clips that another split tests.
         steps: Steps of the optimiser.
         batch_size: Pictures per step.
         lr: Peak learning rate.
@@ -229,8 +232,11 @@ def clip(
     from mgdmkit.manifest import read_manifest
     from mgdmkit.pretrain import ClipStills, PretrainConfig, StickStills, pretrain
 
+    if official_split and not manifest:
+        raise ValueError("--official-split is of a --manifest; StickActions has a single split")
     config = PretrainConfig(steps=steps, batch_size=batch_size, lr=lr, seed=seed)
-    stills = ClipStills(read_manifest(manifest, split="train"), config) if manifest else StickStills(config)
+    clips = read_manifest(manifest, "train", official_split=official_split) if manifest else None
+    stills = ClipStills(clips, config) if clips else StickStills(config)
     pretrain(stills, config, out, device=device, workers=workers)
     done("small CLIP", out)
 
@@ -395,6 +401,7 @@ def _train(
     out: Path,
     mined: Path | None = None,
     corpus: Path | None = None,
+    official_split: Literal[1, 2, 3] | None = None,
     device: str = "auto",
     model: Flat[MGDMConfig] = MGDMConfig(),  # noqa: B008 - frozen
     training: Flat[TrainConfig] = TrainConfig(),  # noqa: B008 - frozen
@@ -405,7 +412,9 @@ def _train(
         features: Folder made by `mgdm features`.
         out: Folder of the run.
         mined: The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
-        corpus: The corpus that was mined: random negatives are drawn from all of it. Mined ones bring their labels.
+        corpus: The corpus that was mined: random negatives are drawn from all of it, whatever was excluded from mining.
+            Mined ones bring their labels.
+        official_split: Take split1, split2 or split3 of the clips as split; one feature folder serves all three.
         device: auto, cpu, cuda or mps.
         model: The model.
         training: The training.
@@ -414,10 +423,11 @@ def _train(
     from mgdmkit.distributed import is_main
     from mgdmkit.features import corpus_texts, load_features, read_recipe
     from mgdmkit.mining import load_negatives, negative_names
+    from mgdmkit.official_split import split_in_force
     from mgdmkit.recognizer import write_labels
     from mgdmkit.train import Videos, train
 
-    cached = load_features(features)
+    cached = load_features(features, official_split)
     D, T = cached.text_features.shape[1], cached.frame_features.shape[1]
     for field, own in (("dim", D), ("frames", T)):
         if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
@@ -438,6 +448,7 @@ def _train(
         negatives=negatives,
         validation=videos.get("val"),
         classes=len(cached.classes),
+        official_split=official_split or split_in_force(cached.clips),
         device=device,
     )
     if is_main():
@@ -451,11 +462,12 @@ def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]
         out: Path,
         mined: Path | None = None,
         corpus: Path | None = None,
+        official_split: Literal[1, 2, 3] | None = None,
         device: str = "auto",
         model: Flat[MGDMConfig] = model,
         training: Flat[TrainConfig] = training,
     ) -> None:
-        _train(features, out, mined, corpus, device, model, training)
+        _train(features, out, mined, corpus, official_split, device, model, training)
 
     command.__doc__ = _train.__doc__
     return command
@@ -493,7 +505,8 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
             out: Folder of the run.
             pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
             mined: The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
-            corpus: The corpus that was mined: random negatives are drawn from all of it. Mined ones bring their labels.
+            corpus: The corpus that was mined: random negatives are drawn from all of it, whatever was excluded from
+                mining. Mined ones bring their labels.
             official_split: Take split1, split2 or split3 of the manifest as split.
             prompt: The sentence around a label.
             workers: Processes that decode; one per core, at most 8, when not given.
@@ -509,6 +522,7 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
         from mgdmkit.finetune import finetune, tuned_clip
         from mgdmkit.manifest import read_manifest
         from mgdmkit.mining import load_negatives, negative_names
+        from mgdmkit.official_split import split_in_force
         from mgdmkit.recognizer import write_labels
         from mgdmkit.train import choose_device
 
@@ -516,7 +530,8 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
         if model.dim not in (backbone.dim, MGDMConfig().dim):
             raise ValueError(f"--dim {model.dim}: this CLIP has {backbone.dim}; leave --dim out")
         split = partial(read_manifest, manifest, official_split=official_split)
-        clips, validation = split("train"), split("val") if "val" in set(split().table["split"]) else None
+        every = split().table
+        clips, validation = split("train"), split("val") if "val" in set(every["split"]) else None
         labels = read_corpus(corpus).labels if corpus else negative_names(mined) if mined else ()
         names, ids = mining_corpus(clips.classes, labels), list(clips.table["id"])
         finetune(
@@ -529,6 +544,7 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
             negatives=load_negatives(mined, ids, names, label_indices(clips)) if mined else None,
             corpus=labels,
             validation=validation,
+            official_split=official_split or split_in_force(every),
             prompt=prompt,
             workers=workers,
             device=device,
@@ -551,6 +567,7 @@ def evaluate(
     run: Path | None = None,
     manifest: Path | None = None,
     split: str = "test",
+    official_split: Literal[1, 2, 3] | None = None,
     inference: Literal["single", "rerank", "joint"] | None = None,
     device: str = "auto",
 ) -> None:
@@ -561,6 +578,8 @@ def evaluate(
         run: Folder made by `mgdm train` or `mgdm finetune`; without it, zero-shot CLIP is scored.
         manifest: Instead of features, for a run made by `mgdm finetune`: the clips, which its own CLIP then encodes.
         split: The split to score.
+        official_split: Take split1, split2 or split3 of the clips as split. A run is tested on the one that it was
+            trained on, which need not be given; another one is refused.
         inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
             the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
         device: auto, cpu, cuda or mps.
@@ -571,14 +590,17 @@ def evaluate(
     from mgdmkit.mining import zero_shot_logits
     from mgdmkit.train import load_model, read_run
 
-    cached, name = _features_for(run, features, manifest, split, device), f"scores-{split}.json"
     if run is None:
+        cached = _features_for(None, features, manifest, split, official_split, device)
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
+        name = f"split{official_split}-{split}" if official_split else split
     else:
         model, k, path = load_model(run, device), read_run(run)["train"]["k"], run
+        cached = _features_for(run, features, manifest, split, official_split, device)
         options = {"text_features": cached.text_features, "inference": inference, "k": k}
         logits = map_rows(lambda frames: predict(model, frames, **options), cached.frame_features)
-        name = f"scores-{split}-{inference}.json" if inference else name
+        name = f"{split}-{inference}" if inference else split
+    name = f"scores-{name}.json"
     scores = score(logits, cached.labels)
     print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
     if is_main():
@@ -586,20 +608,26 @@ def evaluate(
     done("scores", path / name)
 
 
-def _features_for(run: Path | None, features: Path | None, manifest: Path | None, split: str, device: str):
+def _features_for(run, features, manifest, split: str, official_split: int | None, device: str):
     from mgdmkit.features import load_features
     from mgdmkit.finetune import check_features, finetuned_features, is_finetuned
-    from mgdmkit.manifest import read_manifest
+    from mgdmkit.manifest import read_manifest, take_official_split
+    from mgdmkit.official_split import split_to_score
 
     if (features is None) == (manifest is None):
         raise ValueError("give either --features or, for a run made by `mgdm finetune`, --manifest")
     if features:
         if run:
             check_features(run, features)
-        return load_features(features).split(split)
+        cached = load_features(features)
+        number = split_to_score(run, cached.clips, official_split) if run else official_split
+        clips = take_official_split(cached.clips, number, features / "clips.csv")
+        return replace(cached, clips=clips).split(split)
     if not run or not is_finetuned(run):
         raise ValueError("--manifest is for a --run made by `mgdm finetune`, which has its own CLIP; give --features")
-    return finetuned_features(run, read_manifest(manifest, split), device=device)
+    clips = read_manifest(manifest, official_split=official_split).table
+    number = split_to_score(run, clips, official_split)
+    return finetuned_features(run, read_manifest(manifest, split, official_split=number), device=device)
 
 
 @experiment_app.command

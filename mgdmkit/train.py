@@ -71,7 +71,10 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
-    """(N, k) label indices of the negatives that a run trains with."""
+    """(N, k) label indices of the negatives that a run trains with.
+
+    Random ones are drawn from all labels but the video's own: exclusions, which `mgdm mine` obeys, don't reach them.
+    """
     if config.k == 0:
         return torch.empty(len(labels), 0, dtype=torch.long)
     if config.negatives == "random":
@@ -96,6 +99,7 @@ def train(
     negatives: Negatives | None = None,
     validation: Videos | None = None,
     classes: int | None = None,
+    official_split: int | None = None,
     device: str = "auto",
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     quiet: bool = False,
@@ -110,13 +114,21 @@ def train(
         text_features: (n, D) text embeddings of the labels, raw; the classes first.
         negatives: what `mine_negatives` found for the training videos; needed for k > 0 unless random.
         classes: C <= n, how many of the labels are classes that a video can belong to; None: all.
+        official_split: whose training clips these are, where the dataset has several; kept in `config.json`, so that
+            nobody tests the run on the clips of another one.
         on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
     Raises:
         FolderError: when `out` holds a run of another configuration or other data.
     """
     group_labels = choose_groups(config, training.labels, len(text_features), negatives)
     data = fingerprint(training.frame_features, group_labels, text_features)
-    recipe = {"model": model_config.to_dict(), "train": config.to_dict(), "data": data, **distributed.stamp()}
+    recipe = {
+        "model": model_config.to_dict(),
+        "train": config.to_dict(),
+        "official_split": official_split,
+        "data": data,
+        **distributed.stamp(),
+    }
     with distributed.main_first():
         claim(out / "config.json", recipe)
     if (out / "model.safetensors").is_file():
@@ -263,7 +275,7 @@ def load_model(run: Path, device: str = "cpu") -> MGDM:
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """What a run folder was made with: {"model": ..., "train": ..., "data": its fingerprint}."""
+    """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}."""
     return json.loads((run / "config.json").read_text(encoding="utf-8"))
 
 

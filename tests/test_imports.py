@@ -32,7 +32,7 @@ STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
-    *("inference", "evaluate", "recognizer", "experiments", "complexity", "pipeline"),
+    *("inference", "evaluate", "official_split", "recognizer", "experiments", "complexity", "pipeline"),
     *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_tables"),
 )
 
