@@ -333,7 +333,8 @@ def near(
         device: auto, cpu, cuda or mps.
     """
     from mgdmkit.clip import load_clip
-    from mgdmkit.corpus import keep_decisions, near_duplicates, prompts, read_corpus, write_near
+    from mgdmkit.corpus import prompts, read_corpus
+    from mgdmkit.exclusions import keep_decisions, near_duplicates, write_near
     from mgdmkit.train import choose_device
 
     labels = read_corpus(corpus).labels
@@ -369,7 +370,8 @@ def mine(
         device: auto, cpu, cuda or mps.
     """
     from mgdmkit.clip import load_clip
-    from mgdmkit.corpus import locate, mining_corpus, read_corpus, read_exclusions
+    from mgdmkit.corpus import mining_corpus, read_corpus
+    from mgdmkit.exclusions import locate, read_exclusions
     from mgdmkit.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
     from mgdmkit.pipeline import DEPTH, mine_to_csv
     from mgdmkit.train import choose_device

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
-from mgdmkit.corpus import Excluded
 from mgdmkit.evaluate import Scores, score
+from mgdmkit.exclusions import Excluded
 from mgdmkit.features import CorpusTexts, Features, corpus_texts, extract_features, load_features, read_recipe
 from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest

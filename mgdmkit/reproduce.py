@@ -18,10 +18,11 @@ from torch import Tensor
 
 from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.config import write_text_atomic
-from mgdmkit.corpus import label_list, locate, mining_corpus, read_exclusions, union
+from mgdmkit.corpus import label_list, mining_corpus, union
 from mgdmkit.datasets import dataset_classes
 from mgdmkit.distributed import barrier, is_main, main_first, map_rows, world_size
 from mgdmkit.evaluate import score
+from mgdmkit.exclusions import locate, read_exclusions
 from mgdmkit.features import (
     CorpusTexts,
     Features,
@@ -223,6 +224,7 @@ def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Optio
         folder,
         negatives=prepared.training_negatives(),
         classes=C,
+        official_split=prepared.source.official_split,
         device=options.device,
         quiet=options.quiet,
     )
@@ -241,6 +243,7 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         folder,
         negatives=prepared.training_negatives(),
         corpus=prepared.texts.labels,
+        official_split=prepared.source.official_split,
         prompt=recipe.prompt,
         workers=options.workers,
         device=options.device,

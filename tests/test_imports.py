@@ -26,7 +26,10 @@ class Tier(NamedTuple):
     forbidden: frozenset[str] = frozenset()
 
 
-DATA = ("config", "corpus", "datasets", "manifest", "manifest_*", "recipes", "video", "stickactions", "stick_*")
+DATA = (
+    *("config", "corpus", "exclusions", "datasets", "recipes", "manifest", "manifest_*"),
+    *("video", "stickactions", "stick_*"),
+)
 FEATURES = ("clip", "features")
 STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
