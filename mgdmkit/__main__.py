@@ -14,7 +14,7 @@ from typing import Literal
 
 import tyro
 
-from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, FineTuneConfig, MGDMConfig, TrainConfig
+from mgdmkit.config import SMALL_FINETUNE, SMALL_MODEL, SMALL_TRAIN, FineTuneConfig, MGDMConfig, TrainConfig
 
 app = tyro.extras.SubcommandApp()
 manifest_app = tyro.extras.SubcommandApp()
@@ -479,7 +479,7 @@ train_app.command(_train, name="paper")
 train_app.command(_train_with(MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN)), name="small")
 
 
-def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]:
+def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTuneConfig) -> Callable[..., None]:
     def command(
         manifest: Path,
         clip: str,
@@ -493,7 +493,7 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
         device: str = "auto",
         model: Flat[MGDMConfig] = model,
         training: Flat[TrainConfig] = training,
-        finetuning: Flat[FineTuneConfig] = FineTuneConfig(),  # noqa: B008 - frozen
+        finetuning: Flat[FineTuneConfig] = finetuning,
     ) -> None:
         """Train one model together with CLIP's image encoder, on the clips themselves.
 
@@ -559,8 +559,9 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., No
     return command
 
 
-finetune_app.command(_finetune_with(MGDMConfig(), TrainConfig()), name="paper")
-finetune_app.command(_finetune_with(MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN)), name="small")
+_small_finetune = MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN), FineTuneConfig(**SMALL_FINETUNE)
+finetune_app.command(_finetune_with(MGDMConfig(), TrainConfig(), FineTuneConfig()), name="paper")
+finetune_app.command(_finetune_with(*_small_finetune), name="small")
 
 
 @app.command
