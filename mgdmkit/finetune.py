@@ -148,7 +148,7 @@ def finetune(
         "model": model_config.to_dict(),
         "train": config.to_dict(),
         "finetune": finetuning.to_dict(),
-        "clip": {"name": clip.name, "fingerprint": clip.fingerprint},
+        "clip": {"name": clip.name, "pretrained": clip.pretrained, "fingerprint": clip.fingerprint},
         "prompt": prompt,
         "labels": list(labels),
         "official_split": official_split,
@@ -159,7 +159,8 @@ def finetune(
     set_trainable(image_encoder, finetuning.freeze)  # before the folder is claimed: it may raise
     image_encoder.set_grad_checkpointing(finetuning.grad_checkpointing)
     with distributed.main_first():
-        claim(out / "config.json", recipe, ignore=("clip.name",))  # its folder may move, its fingerprint may not
+        # Its folder may move, its fingerprint may not.
+        claim(out / "config.json", recipe, ignore=("clip.name", "clip.pretrained"))
     if (out / "model.safetensors").is_file():
         return load_finetuned(out, device)
     network = FineTuned(image_encoder, new_model(model_config, config.seed)).to(choose_device(device))

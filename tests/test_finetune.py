@@ -261,7 +261,7 @@ def test_a_finished_run_is_loaded_and_its_clip_is_one_like_any_other(clip, manif
 
 def test_the_configuration_tells_what_the_run_was_made_of(clip, tuned):
     made = read_run(tuned[0])
-    assert made["clip"] == {"name": clip.name, "fingerprint": clip.fingerprint}
+    assert made["clip"] == {"name": clip.name, "pretrained": None, "fingerprint": clip.fingerprint}
     assert FineTuneConfig.from_dict(made["finetune"]) == FineTuneConfig()
     assert TrainConfig.from_dict(made["train"]) == TRAIN
     assert (made["prompt"], made["labels"]) == ("This is a video about {}", list(LABELS))
