@@ -36,7 +36,7 @@ METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
     *("inference", "evaluate", "official_split", "recognizer", "experiments", "complexity", "pipeline"),
-    *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_tables"),
+    *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_rows", "reproduce_tables"),
 )
 
 TIERS = [
@@ -56,7 +56,7 @@ TIERS = [
     Tier(("doctor",), siblings=(), forbidden=frozenset(PLOTTING)),
     Tier(("results_page", "headless"), siblings=("config", "results_page"), forbidden=frozenset(PLOTTING)),
     Tier(("__init__",), siblings=DATA + STORE + FEATURES + METHOD + TOGETHER, forbidden=frozenset(PLOTTING)),
-    Tier(("__main__",), siblings=("*",), forbidden=frozenset(PLOTTING)),
+    Tier(("__main__", "cli", "cli_*"), siblings=("*",), forbidden=frozenset(PLOTTING)),
 ]
 
 
