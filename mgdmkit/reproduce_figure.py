@@ -20,8 +20,8 @@ from mgdmkit.datasets import dataset_card
 from mgdmkit.features import Features, load_features
 from mgdmkit.finetune import finetuned_features
 from mgdmkit.recipes import FULL, Recipe, read_recipe
-from mgdmkit.reproduce import DEFAULT, Options, run_folder
 from mgdmkit.reproduce_data import Source
+from mgdmkit.reproduce_rows import DEFAULT, Options, run_folder
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import load_model
 

@@ -22,8 +22,9 @@ from mgdmkit.datasets import dataset_card, dataset_classes
 from mgdmkit.features import SHARD_SIZE
 from mgdmkit.model import MGDM
 from mgdmkit.recipes import Recipe
-from mgdmkit.reproduce import DEFAULT, Options, check_job, corpus_labels, run_folder
+from mgdmkit.reproduce import check_job
 from mgdmkit.reproduce_data import Source, expected_clips
+from mgdmkit.reproduce_rows import DEFAULT, Options, corpus_labels, run_folder
 
 TFLOPS = {"fine-tuned": 100.0, "frozen": 0.1}
 """What a machine is taken to reach, in 1e12 operations a second, two for a multiply-add: for training CLIP, too, a

@@ -22,10 +22,11 @@ from mgdmkit.manifest import write_manifest
 from mgdmkit.mining import select
 from mgdmkit.recipes import K_ROWS, MODULE_ROWS, Recipe, read_recipe, table_recipes
 from mgdmkit.recognizer import load_run
-from mgdmkit.reproduce import Options, corpus_labels, prepare, reproduce_table
+from mgdmkit.reproduce import reproduce_table
 from mgdmkit.reproduce_data import dataset_of, open_source
 from mgdmkit.reproduce_figure import PANELS, vectors
 from mgdmkit.reproduce_plan import module_gmac, plan, row_pmac
+from mgdmkit.reproduce_rows import Options, corpus_labels, prepare
 from mgdmkit.reproduce_tables import results, write_comparison, write_table
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import load_model, read_run

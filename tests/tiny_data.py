@@ -10,7 +10,7 @@ import torch
 from mgdmkit.config import write_text_atomic
 from mgdmkit.datasets import dataset_classes
 from mgdmkit.recipes import RECIPES
-from mgdmkit.reproduce import corpus_labels
+from mgdmkit.reproduce_rows import corpus_labels
 from mgdmkit.runfolder import save_tensors
 
 D, T = 16, 4

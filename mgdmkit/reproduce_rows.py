@@ -1,0 +1,221 @@
+"""One row of a table: a dataset up to the training, then a run of a recipe, with or without CLIP in training.
+
+ROOT/features/                            of all clips, by frozen CLIP
+ROOT/negatives.csv                        mined in the recipes' corpus
+ROOT/runs/<training>-<split>-<row>-.../   one run, with result.json once it is scored
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mgdmkit.clip import FrozenClip, load_clip
+from mgdmkit.config import write_text_atomic
+from mgdmkit.corpus import label_list, mining_corpus, union
+from mgdmkit.datasets import dataset_classes
+from mgdmkit.distributed import is_main, main_first, map_rows, world_size
+from mgdmkit.evaluate import score
+from mgdmkit.exclusions import locate, read_exclusions
+from mgdmkit.features import (
+    CorpusTexts,
+    Features,
+    corpus_texts,
+    encode_texts,
+    extract_features,
+    load_features,
+    missing_texts,
+    read_recipe,
+)
+from mgdmkit.finetune import finetune, finetuned_features, tuned_clip
+from mgdmkit.inference import predict
+from mgdmkit.manifest import read_manifest
+from mgdmkit.mining import Negatives, zero_shot_logits
+from mgdmkit.pipeline import DEPTH, mine_to_csv
+from mgdmkit.recipes import Recipe
+from mgdmkit.recognizer import write_labels
+from mgdmkit.reproduce_data import Source
+from mgdmkit.train import Videos, choose_device, train
+
+TRAININGS = ("fine-tuned", "frozen")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How rows are run, beside their recipes."""
+
+    frozen: bool = False
+    """Train MGDM on cached features, CLIP stays as it is; otherwise both are trained, as in the paper."""
+    exclude: tuple[Path, ...] = ()
+    """Decided near-duplicates, see `read_exclusions`; they are not mined for each other."""
+    workers: int | None = None
+    """Processes that decode; one per core, at most 8, when not given."""
+    device: str = "auto"
+    quiet: bool = False
+
+    @property
+    def training(self) -> str:
+        return TRAININGS[self.frozen]
+
+
+DEFAULT = Options()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset up to the training."""
+
+    source: Source
+    root: Path
+    folder: Path
+    """Of the features."""
+    features: Features
+    texts: CorpusTexts
+    negatives: Negatives
+    """For every clip of the features, in their order; indices into the labels of `texts`."""
+    clip: FrozenClip | None
+    """None for a source that is features."""
+
+    def training_negatives(self) -> Negatives:
+        rows = (self.features.clips["split"] == "train").to_numpy().nonzero()[0]
+        return Negatives(*(tensor[rows] for tensor in self.negatives))
+
+    def without_frames(self) -> "Prepared":
+        """The same without the frame features, gigabytes which fine-tuning no longer needs."""
+        none = self.features.frame_features.new_empty(len(self.features.clips), 0, 0)
+        return replace(self, features=replace(self.features, frame_features=none))
+
+
+def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
+    """Features, texts of the corpus and mined negatives of a dataset under `root`, made or loaded."""
+    where = str(choose_device(options.device))
+    if source.is_features:
+        folder, clip = source.path, None
+        made = read_recipe(folder)
+        if (made["frames"], made["prompt"]) != (recipe.model.frames, recipe.prompt):
+            raise ValueError(
+                f"{folder} has {made['frames']} frames a clip and the prompt {made['prompt']!r}, the recipe "
+                f"{recipe.model.frames} and {recipe.prompt!r}; make features anew with `mgdm features`"
+            )
+        features = load_features(folder, source.official_split)
+    else:
+        folder, clip = root / "features", load_clip(recipe.clip, recipe.pretrained, where)
+        features = extract_features(
+            read_manifest(source.path),  # as it is: one folder serves all official splits
+            clip,
+            folder,
+            frames=recipe.model.frames,
+            prompt=recipe.prompt,
+            workers=options.workers,
+            quiet=options.quiet,
+        )
+        features = replace(features, clips=features.clips.assign(split=list(source.table["split"])))
+    labels = mining_corpus(features.classes, corpus_labels(recipe.corpus))
+    with main_first():
+        if missing_texts(folder, labels):
+            encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, where))
+    texts, ids = corpus_texts(folder, labels), list(features.clips["id"])
+    excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
+    with main_first():
+        negatives = mine_to_csv(features, root / "negatives.csv", DEPTH, corpus=texts, excluded=excluded)
+    return Prepared(source, root, folder, features, texts, negatives, clip)
+
+
+def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:
+    """The union of the datasets' label lists."""
+    return union(*(label_list((row.label for row in dataset_classes(name)), name) for name in datasets)).labels
+
+
+def run_folder(recipe: Recipe, official_split: int | None, root: Path, training: str, seed: int) -> Path:
+    """Where a run of a recipe lies: `frozen-split1-7-top-seed0`."""
+    split = f"split{official_split}-" if official_split else ""
+    return root / "runs" / f"{training}-{split}{recipe.row}-seed{seed}"
+
+
+def run_row(recipe: Recipe, prepared: Prepared, seed: int, options: Options) -> Path:
+    """Train and score one run, or load it, and return its folder with `result.json`."""
+    folder = run_folder(recipe, prepared.source.official_split, prepared.root, options.training, seed)
+    recipe = replace(recipe, train=replace(recipe.train, seed=seed))
+    run = _run_frozen if options.frozen else _run_finetuned
+    logits = run(recipe, prepared, folder, options)  # also where a result is there: it has to be of this very run
+    _write_result(folder, logits, recipe, prepared, options.training, seed)
+    return folder
+
+
+def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
+    features, texts = prepared.features, prepared.texts.text_features
+    training, scored, C = features.split("train"), features.split(recipe.scored), len(features.classes)
+    model = train(
+        replace(recipe.model, dim=texts.shape[1]),
+        recipe.train,
+        Videos(training.frame_features, training.labels),
+        texts,
+        folder,
+        negatives=prepared.training_negatives(),
+        classes=C,
+        official_split=prepared.source.official_split,
+        device=options.device,
+        quiet=options.quiet,
+    )
+    if is_main():
+        write_labels(folder, read_recipe(prepared.folder))
+    return map_rows(lambda frames: predict(model, frames, texts[:C]), scored.frame_features)
+
+
+def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
+    network = finetune(
+        replace(recipe.model, dim=prepared.texts.text_features.shape[1]),
+        recipe.train,
+        recipe.finetune,
+        prepared.clip,
+        prepared.source.manifest("train"),
+        folder,
+        negatives=prepared.training_negatives(),
+        corpus=prepared.texts.labels,
+        official_split=prepared.source.official_split,
+        prompt=recipe.prompt,
+        workers=options.workers,
+        device=options.device,
+        quiet=options.quiet,
+    )
+    if is_main() and not (folder / "labels.json").is_file():
+        own = {"clip": str(folder / "clip"), "clip_fingerprint": tuned_clip(folder).fingerprint}
+        write_labels(folder, {"classes": prepared.features.classes, "prompt": recipe.prompt, **own})
+    clips, decoding = prepared.source.manifest(recipe.scored), {"workers": options.workers, "quiet": options.quiet}
+    cached = finetuned_features(folder, clips, device=options.device, **decoding)
+    return map_rows(lambda frames: predict(network.mgdm, frames, cached.text_features), cached.frame_features)
+
+
+def score_zero_shot(prepared: Prepared, recipe: Recipe) -> None:
+    """Frozen CLIP without any training, as a run of its own."""
+    part = prepared.features.split(recipe.scored)
+    recipe = replace(recipe, row="zero-shot")
+    folder = run_folder(recipe, prepared.source.official_split, prepared.root, "untrained", 0)
+    logits = zero_shot_logits(part.frame_features, part.text_features)
+    _write_result(folder, logits, recipe, prepared, "untrained", 0)
+
+
+def _write_result(folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepared, training: str, seed: int) -> None:
+    """The scores of a run, and what a table has to say about them; shares in percent."""
+    source, features = prepared.source, prepared.features
+    scores = score(logits, features.split(recipe.scored).labels)
+    result: dict[str, Any] = {
+        "dataset": source.dataset,
+        "row": recipe.row,
+        "training": training,
+        "official_split": source.official_split,
+        "scored": recipe.scored,
+        "seed": seed,
+        "clip": f"{recipe.clip} {recipe.pretrained}" if recipe.pretrained else recipe.clip,
+        "batch": recipe.train.batch_size * world_size(),
+        "paper_batch": recipe.train.batch_size * recipe.gpus,
+        "N": scores.top1.n,
+        "unlike_the_paper": source.unlike_the_paper(recipe.scored),
+        **{name: 100 * getattr(scores, name).value for name in ("top1", "top5")},
+    }
+    if is_main():
+        scores.to_json(folder / f"scores-{recipe.scored}.json", features.classes)
+        write_text_atomic(folder / "result.json", json.dumps(result, indent=1) + "\n")
