@@ -133,17 +133,33 @@ def test_training_without_negatives_needs_no_mined_ones(job, tmp_path):
 
 
 HELP = {
-    "": ["manifest", "clip", "features", "mine", "train", "evaluate", "toy", "notebooks", "doctor", "experiment"],
+    "": [
+        *("toy", "manifest", "clip", "features", "corpus", "near", "mine", "train", "finetune", "evaluate", "predict"),
+        *("experiment", "reproduce", "complexity", "notebooks", "doctor"),
+    ],
     "toy": ["--out", "--seed"],
     "manifest": ["folder"],
     "manifest folder": ["--videos", "--group-regex", "--test-list"],
-    "clip": ["--manifest", "--steps", "--batch-size"],
+    "clip": ["--manifest", "--official-split {None,1,2,3}", "--steps", "--batch-size"],
     "features": ["--clip", "--pretrained", "--frames", "--prompt"],
     "mine": ["--features", "--depth"],
     "train": ["paper", "small"],
-    "train paper": ["--mined", "--k INT", "(default: 7)", "--negatives {top,bot,random}", "(default: 5e-05)"],
+    "train paper": [
+        "--mined",
+        "--official-split",
+        "--k INT",
+        "(default: 7)",
+        "--negatives {top,bot,random}",
+        "(default: 5e-05)",
+    ],
     "train small": ["--mined", "--k INT", "(default: 3)", "--temporal-layers", "(default: 0.003)"],
-    "evaluate": ["--run", "--split"],
+    "finetune": ["paper", "small"],
+    "finetune paper": ["--clip", "--official-split", "(default: 7)", "(default: 5e-05)"],
+    "finetune small": ["--clip", "--freeze", "(default: 3)", "(default: 0.003)"],
+    "evaluate": ["--run", "--split", "--official-split"],
+    "predict": ["--run", "--labels"],
+    "reproduce": ["--table", "--figure", "--dry-run"],
+    "complexity": ["--clip", "--k"],
     "experiment": ["k", "recipe", "readings", "blind"],
     "experiment readings": ["--seeds", "--workers"],
     "notebooks": ["--preset", "--only"],
@@ -164,6 +180,14 @@ def test_the_package_runs_as_a_module():
     ended = subprocess.run([sys.executable, "-m", "mgdmkit", "--help"], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("usage: mgdm") and "evaluate" in ended.stdout
+
+
+def test_help_waits_for_nothing_that_only_a_command_needs():
+    code = "import sys, mgdmkit.__main__; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    loaded = set(ended.stdout.split())
+    assert {"mgdmkit", "tyro"} <= loaded
+    assert not loaded & {"open_clip", "torchvision", "pandas", "av", "decord", "PIL", "matplotlib", "seaborn"}
 
 
 MISTAKES = {
