@@ -8,6 +8,7 @@ Under the reading guide="each" every text makes its own: V is (b, l, g, D).
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -50,6 +51,13 @@ def transformer(dim: int, layers: int, heads: int, mlp_ratio: int) -> nn.Transfo
         for bias in (layer.self_attn.in_proj_bias, layer.linear1.bias, layer.linear2.bias):
             nn.init.zeros_(bias)
     return blocks
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """No autocast inside: cosines that are divided by 0.01 need more than the three digits of bf16."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 class VideoRepresenter(nn.Module):
@@ -143,8 +151,8 @@ class MGDM(nn.Module):
             ValueError: for shapes that do not fit the configuration.
         """
         self._check(frame_features, text_features)
-        each = self.config.guide == "each"
-        guides = text_features if each else text_features[:, 0]  # w^p of eq. 15: raw, before the discriminator
+        # w^p of eq. 15 is the raw text embedding, before the discriminator.
+        guides = text_features if self.config.guide == "each" else text_features[:, 0]
         f_d = self.representer.encode(frame_features)  # (b, T, D)
         if gather and self.config.context == "joint":
             text_features = gather(text_features)  # one sequence of the texts of all processes
@@ -152,9 +160,14 @@ class MGDM(nn.Module):
         if gather:
             f_d, guides = gather(f_d), gather(guides)
             E = E if self.config.context == "joint" else gather(E)
+        with full_precision(f_d.device):
+            return self.compare(f_d.to(guides.dtype), guides, E.to(guides.dtype))
+
+    def compare(self, f_d: Tensor, guides: Tensor, E: Tensor) -> MGDMOutput:
+        """What the two modules made of frames and texts -> attention, V and logits (eq. 15-16 and 4)."""
         V, attention = self.representer.attend(f_d, guides)  # (b, l, D), (b, l, T)
         video = F.normalize(V, dim=-1) if self.config.similarity == "cosine" else V
-        pairs = "blgd,lgd->blg" if each else "bld,lgd->blg"
+        pairs = "blgd,lgd->blg" if guides.ndim == 3 else "bld,lgd->blg"  # V is (b, l, g, D) if each text guides
         similarity = torch.einsum(pairs, video, F.normalize(E, dim=-1))  # eq. 4
         logits = similarity * self.logit_scale.exp()  # 1/tau of eq. 7-8
         return MGDMOutput(logits, V, E, attention)

@@ -141,3 +141,15 @@ def test_errors_give_the_expected_shapes():
         model(frames, texts[:, 0])
     with pytest.raises(ValueError, match="does not divide into 3 heads"):
         MGDMConfig(dim=8, heads=3)
+
+
+def test_autocast_rounds_the_modules_and_not_the_comparison():
+    model = build().float()
+    frames, texts = (part.float() for part in features())
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(frames, texts)
+        from_half = model(frames.bfloat16(), texts)  # as an image encoder under autocast gives them
+    assert out.logits.dtype == from_half.logits.dtype == torch.float32
+    cosine = F.cosine_similarity(out.video_features[:, :, None], out.text_features[None], dim=-1)
+    torch.testing.assert_close(out.logits, 100 * cosine, rtol=1e-5, atol=1e-4)
+    assert not torch.allclose(out.text_features, model(frames, texts).text_features, atol=1e-6), "blocks run in bf16"
