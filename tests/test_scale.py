@@ -62,7 +62,7 @@ def test_times_are_readable(scale, hours, shown):
 def commands() -> list[str]:
     """The mgdm commands of the page's shell blocks, whatever starts them."""
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)).replace("\\\n", " ")
-    return [match[1] for line in blocks.splitlines() if (match := re.search(r"(?:mgdm|-m mgdmkit) (.*)", line))]
+    return [match[1] for line in blocks.splitlines() if (match := re.search(r"(?:mgdm|-m (?:-- )?mgdmkit) (.*)", line))]
 
 
 def test_the_page_shows_a_whole_run():
