@@ -327,7 +327,7 @@ def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any, unit: str = 
     ax.barh(places, rest, left=counted, color=OTHER, edgecolor=INK, linewidth=0.8, hatch="///", label="left out")
     for place, seen, true in zip(places, counted, total, strict=True):
         ax.annotate(
-            f"{seen:.3g} of {true:.3g}" if true < 100 else f"{seen:.0f} of {true:.0f}",
+            f"{_short(seen)} of {_short(true)}",
             (true, place),
             xytext=(4, 0),
             textcoords="offset points",
@@ -405,6 +405,13 @@ def predictions(ax: Axes, labels: Sequence[str], scores: Any, true: str | None =
 def _array(values: Any) -> np.ndarray:
     """A tensor, on any device and with a gradient or not, or anything that numpy takes."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def _short(cost: float) -> str:
+    """Three digits at most where it is small; no power of ten, which few read at a glance."""
+    if 0 < cost < 0.001:
+        return "<0.001"
+    return f"{cost:.3g}" if cost < 100 else f"{cost:.0f}"
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

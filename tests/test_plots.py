@@ -304,6 +304,11 @@ def test_what_is_counted_and_what_is_left_out_make_the_whole(ax):
     assert ax.get_xlim()[0] == 0  # a bar that begins elsewhere would lie about its length
 
 
+def test_costs_are_written_without_powers_of_ten(ax):
+    plots.costs(ax, ["encoder", "similarity"], [4.35998, 0], [53.1987, 6.1e-6])
+    assert [text.get_text() for text in ax.texts] == ["4.36 of 53.2", "0 of <0.001"]
+
+
 def test_more_than_there_is_cannot_be_counted(ax):
     with pytest.raises(ValueError, match=r"'blocks': 2\.0 GMAC counted of 1\.0 GMAC"):
         plots.costs(ax, ["blocks"], [2], [1])
