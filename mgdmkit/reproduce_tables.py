@@ -150,7 +150,8 @@ def _markdown(table: int, rows: pd.DataFrame) -> str:
             title: dict(zip(part["row"], map(_beside, part.itertuples()), strict=True)) for title, part in sections
         }
         listed = dict.fromkeys(rows["row"])
-        lines = [[_name(row), *(column.get(row, "") for column in columns.values())] for row in listed]
+        names = {row: _name(row) for row in listed} | {FULL: "MGDM"}
+        lines = [[names[row], *(column.get(row, "") for column in columns.values())] for row in listed]
         parts.append(_table(("Top-1", *columns), lines) + "\n")
     for title, part in sections:
         parts += [f"## {title}\n", _table(HEADER, map(_cells, part.itertuples())) + "\n", *_notes(part), ""]

@@ -21,7 +21,7 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives, mine_negatives
 from mgdmkit.pipeline import DEPTH, Preset, mine_to_csv, prepare, run_name, train_and_score
 from mgdmkit.pretrain import PretrainConfig
-from mgdmkit.reproduce import corpus_labels
+from mgdmkit.reproduce_rows import corpus_labels
 from mgdmkit.runfolder import FolderError
 from mgdmkit.stickactions import LABELS, StickActionsConfig
 

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -450,6 +454,38 @@ def test_a_mistake_is_one_message(command, commands, videos, tmp_path):
     ended = mgdm("reproduce " + command, root=videos, out=tmp_path)
     assert ended.status == 2 and MISTAKES[command].format(root=videos, out=tmp_path) in ended.err
     assert ended.err.count("mgdm: ") == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_help_names_what_one_needs():
+    ended = mgdm("reproduce --help")
+    text = " ".join(" ".join(ended.out).split())
+    assert ended.status == 0 and text.startswith("usage: mgdm reproduce")
+    options = ("--table", "--figure {5}", "--data", "--frozen", "--rows", "--seeds", "--dry-run", "--recipes", "--out")
+    assert [word for word in options if word not in text] == []
+
+
+def test_two_processes_fill_one_table(hmdb, recipes, tmp_path):
+    command = f"reproduce --table 2 --data {hmdb} --out {tmp_path} --recipes {recipes} --frozen --rows 0 --device cpu"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mgdmkit"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    ended = subprocess.run([*torchrun, *command.split()], capture_output=True, text=True, timeout=300, env=environment)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert ended.stdout.splitlines() == [f"table: {tmp_path / 'table2.md'}"], "one process prints"
+    row = table(tmp_path / "table2.csv").set_index("row").loc["0"]
+    assert (row["N"], row["batch"], row["paper_batch"]) == (12, 16, 64)
+
+
+def test_the_benchmark_of_the_frozen_rows_times_real_steps(tmp_path):
+    benchmark = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "frozen_cost.py"))
+    benchmark["main"]((64,), (0, 3, 5, 7, 9), ("fp32",), steps=1, size=128, out=tmp_path / "cost.json")
+    card = json.loads((tmp_path / "cost.json").read_text(encoding="utf-8"))
+    assert [row["k"] for row in card["rows"]] == [0, 3, 5, 7, 9]
+    assert all(row["step_s"] > 0 and 0 < row["share"] < 1.5 and row["checkpoint_s"] >= 0 for row in card["rows"])
+    k0, k9 = card["rows"][0], card["rows"][-1]
+    blocks = 12 * 64**2 + 2 * 16 * 64  # a token of a temporal block, in multiply-adds
+    assert 6e-9 * 32 * 6 * 16 * blocks < k0["step_gflop"] / 2 * 1.1 < k9["step_gflop"]
+    seconds = sum(20 * (112 * row["step_s"] + row["checkpoint_s"]) for row in [*card["rows"], card["rows"][1]])
+    assert card["hours_of_table_2"] == {"64 fp32": pytest.approx(seconds / 3600, abs=0.006)}
 
 
 def test_a_table_without_any_run_is_the_papers(tmp_path):
