@@ -460,7 +460,7 @@ def test_help_names_what_one_needs():
     ended = mgdm("reproduce --help")
     text = " ".join(" ".join(ended.out).split())
     assert ended.status == 0 and text.startswith("usage: mgdm reproduce")
-    options = ("--table", "--figure {5}", "--data", "--frozen", "--rows", "--seeds", "--dry-run", "--recipes", "--out")
+    options = ("--table", "--figure", "--data", "--frozen", "--rows", "--seeds", "--dry-run", "--recipes", "--out")
     assert [word for word in options if word not in text] == []
 
 
@@ -483,7 +483,8 @@ def test_the_benchmark_of_the_frozen_rows_times_real_steps(tmp_path):
     assert all(row["step_s"] > 0 and 0 < row["share"] < 1.5 and row["checkpoint_s"] >= 0 for row in card["rows"])
     k0, k9 = card["rows"][0], card["rows"][-1]
     blocks = 12 * 64**2 + 2 * 16 * 64  # a token of a temporal block, in multiply-adds
-    assert 6e-9 * 32 * 6 * 16 * blocks < k0["step_gflop"] / 2 * 1.1 < k9["step_gflop"]
+    six_blocks_forward_and_backward = 2 * 3 * 32 * 6 * 16 * blocks / 1e9  # two FLOP a multiply-add, three passes
+    assert six_blocks_forward_and_backward < k0["step_gflop"] + 0.05 < k9["step_gflop"]
     seconds = sum(20 * (112 * row["step_s"] + row["checkpoint_s"]) for row in [*card["rows"], card["rows"][1]])
     assert card["hours_of_table_2"] == {"64 fp32": pytest.approx(seconds / 3600, abs=0.006)}
 
