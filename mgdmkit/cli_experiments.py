@@ -15,6 +15,8 @@ ROOT = Path("runs/demo")
 def k(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, workers: int = 1) -> None:
     """No negatives, 3 and 7 hard ones, 3 random ones, on the test split of StickActions.
 
+    With few classes of your own there are not so many negatives; a k that does not exist is left out.
+
     Args:
         out: The CSV to write, a row for each run.
         root: Where data, weights, features and runs live; what is missing is made.
@@ -25,7 +27,9 @@ def k(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, worker
     from mgdmkit.experiments import K_GRID, run_grid, summary
     from mgdmkit.pipeline import prepare
 
-    print(summary(run_grid(prepare(root, preset), K_GRID, seeds, out, workers=workers)).to_string())
+    prepared = prepare(root, preset)
+    variants = [variant for variant in K_GRID if variant.k <= prepared.negatives.indices.shape[1]]
+    print(summary(run_grid(prepared, variants, seeds, out, workers=workers)).to_string())
     done("table", out)
 
 
