@@ -71,6 +71,7 @@ def features(
     batch_size: int = 8,
     workers: int | None = None,
     device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
 ) -> None:
     """Encode every clip of a manifest and every class' sentence with a frozen CLIP.
 
@@ -84,13 +85,14 @@ def features(
         batch_size: Clips per pass of the encoder.
         workers: Processes that decode; one per core, at most 8, when not given.
         device: auto, cpu, cuda or mps.
+        precision: What the encoder computes in; bf16 and fp16 are for GPUs, fp16 for CUDA only. A folder keeps to one.
     """
     from mgdmkit.clip import load_clip
     from mgdmkit.features import extract_features
     from mgdmkit.manifest import read_manifest
     from mgdmkit.train import choose_device
 
-    backbone = load_clip(clip, pretrained, device=str(choose_device(device)))
+    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
     options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
     result = extract_features(read_manifest(manifest), backbone, out, **options)
     print(f"{len(result.clips)} clips x {frames} frames x {result.text_features.shape[1]}")

@@ -1,18 +1,20 @@
 """Frozen CLIP: any open_clip model, by pretrained tag, local checkpoint or a folder that `mgdm clip` made.
 
 open_clip does the work; this file gives every backbone one interface, a fingerprint, and errors that say what
-to do when weights are missing.
+to do when weights are missing. The towers attend through torch's `scaled_dot_product_attention`; only in fp32
+without a mask, which is how pictures are encoded, through `nn.MultiheadAttention`'s fused inference kernel instead.
 """
 
 import difflib
 import hashlib
 import json
 import logging
+import re
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -23,11 +25,14 @@ from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor, nn
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.config import check_choice, write_text_atomic
 from mgdmkit.runfolder import save_tensors
 
 SMALL_CLIP = Path(__file__).with_name("small_clip.json")
 """The small CLIP as an open_clip configuration: a 3-layer ViT on 64 x 64 pixels, a 2-layer text encoder."""
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What encoding computes in, and what autocast takes for it."""
 
 
 class ClipWeightsError(RuntimeError):
@@ -48,6 +53,13 @@ class FrozenClip:
     """sha256 over configuration and weights: equal fingerprints give equal features."""
     pretrained: str | None = None
     """What `load_clip` was asked for beside the name: a tag or the path of a checkpoint."""
+    precision: str = "fp32"
+    """What encoding computes in, of `PRECISIONS`; by autocast, so weights and fingerprint stay as they are."""
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, tuple(PRECISIONS))
+        if self.precision == "fp16" and self.device.type != "cuda":
+            raise ValueError(f"precision='fp16' needs a CUDA device, not {self.device.type}; choose 'bf16' or 'fp32'")
 
     @property
     def device(self) -> torch.device:
@@ -66,27 +78,44 @@ class FrozenClip:
     @torch.no_grad()
     def encode_image(self, images: Tensor) -> Tensor:
         """(n, 3, S, S) preprocessed pictures -> (n, D) float32 `image_features`, on the CPU, raw."""
-        return self.model.encode_image(images.to(self.device)).float().cpu()
+        with self._computing():
+            return self.model.encode_image(images.to(self.device)).float().cpu()
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> Tensor:
         """n sentences -> (n, D) float32 `text_features`, on the CPU, not normalised."""
         tokens = self.tokenizer(list(texts)).to(self.device)
-        return torch.cat([self.model.encode_text(part).float().cpu() for part in tokens.split(batch_size)])
+        with self._computing():
+            return torch.cat([self.model.encode_text(part).float().cpu() for part in tokens.split(batch_size)])
+
+    def _computing(self) -> AbstractContextManager:
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
 
 
-def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> FrozenClip:
+def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, precision: str = "fp32") -> FrozenClip:
     """A frozen backbone.
 
     Args:
         name: an open_clip model such as "ViT-L-14", or a folder with `open_clip_config.json` and weights, as
             `mgdm clip` writes it.
-        pretrained: with a model name, one of its pretrained tags ("openai"), or a path to a checkpoint file.
+        pretrained: with a model name, one of its pretrained tags ("openai"), or a path to a checkpoint file. A tag
+            brings its activation, mean and deviation. A file brings weights only: the activation is the one that the
+            name says (QuickGELU for "ViT-L-14-quickgelu"), except that OpenAI's own archives are known by their
+            checksum; mean and deviation are OpenAI's, as open_clip has them by default.
         device: where the backbone runs.
+        precision: what encoding computes in, of `PRECISIONS`; features are float32 in any case.
     Raises:
         ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
             another model; the message says what to do.
+        ValueError: for another precision, or fp16 without CUDA.
+    Warns:
+        UserWarning: where a file's weights may need QuickGELU and the name says GELU.
     """
+    return replace(_load(name, pretrained, device), precision=precision)
+
+
+def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
     if Path(name).is_dir():
         return _load_folder(Path(name), device)
     if name not in open_clip.list_models():
@@ -100,15 +129,47 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu") -> 
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if not tag and not Path(pretrained).is_file():
         raise ClipWeightsError(f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({_tags(name)})")
+    if not tag:
+        return _load_file(name, Path(pretrained), device)
     # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
-    quick_gelu = bool(tag.get("quick_gelu")) if tag else False
+    quick_gelu = bool(tag.get("quick_gelu"))
     try:
         with _offline_if_unreachable():
             return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
     except Exception as error:
-        if tag:
-            raise ClipWeightsError(_missing_weights(name, pretrained, tag, error)) from error
-        raise ClipWeightsError(f"{pretrained} does not hold weights of {name}: {_first_line(error)}") from error
+        raise ClipWeightsError(_missing_weights(name, pretrained, tag, error)) from error
+
+
+def _load_file(name: str, path: Path, device: str) -> FrozenClip:
+    openai = _is_openai_archive(name, path)
+    if not openai and (tags := _quick_gelu_tags(name)):
+        warnings.warn(
+            f"{path} does not tell its activation, and {name} has GELU. Are its weights of a tag that was trained with "
+            f"QuickGELU ({', '.join(tags)})? Then give --clip {name}-quickgelu",
+            stacklevel=4,
+        )
+    try:
+        # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
+        return _create(name, pretrained=str(path), force_quick_gelu=openai, weights_only=not openai, device=device)
+    except Exception as error:
+        raise ClipWeightsError(f"{path} does not hold weights of {name}: {_first_line(error)}") from error
+
+
+def _is_openai_archive(name: str, path: Path) -> bool:
+    """Is it the file that OpenAI publishes for this model? Its checksum is part of the address that open_clip knows."""
+    recorded = re.search(r"/([0-9a-f]{64})/", open_clip.get_pretrained_url(name, "openai"))
+    if not recorded:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == recorded[1]
+
+
+def _quick_gelu_tags(name: str) -> list[str]:
+    """Tags of a model with GELU whose weights need QuickGELU; none where open_clip has no such variant of it."""
+    if f"{name}-quickgelu" not in open_clip.list_models():
+        return []
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    return [tag for tag in tags if open_clip.get_pretrained_cfg(name, tag).get("quick_gelu")]
 
 
 def _load_folder(folder: Path, device: str) -> FrozenClip:
@@ -141,7 +202,9 @@ def _create(name: str, device: str, **options) -> FrozenClip:
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
-    digest = hashlib.sha256(repr((str(model), str(preprocess).split(" at 0x")[0])).encode())
+    # A tag gives mean and std as tuples, a folder's JSON the same values as lists.
+    transform = re.sub(r"(mean|std)=\(([^)]*)\)", r"\1=[\2]", str(preprocess).split(" at 0x")[0])
+    digest = hashlib.sha256(repr((str(model), transform)).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -1,7 +1,7 @@
 """Frame and text features on disk: computed once, checked for ever after.
 
 A feature folder holds
-    features.json             what made it: backbone, manifest, frames, sampling, prompt, classes
+    features.json             what made it: backbone, manifest, frames, sampling, prompt, classes; precision unless fp32
     clips.csv                 id, label and split of each row; split1, split2, ... where the manifest has them
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
@@ -13,7 +13,7 @@ can't be told apart by their shape.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +131,7 @@ def extract_features(
         batch_size: clips per pass through the image encoder.
         workers: processes that decode; None takes one per core (its share of the cores under torchrun), at most 8.
     Raises:
-        FolderError: when `out` was made by another backbone, manifest, number of frames or prompt.
+        FolderError: when `out` was made by another backbone, precision, manifest, number of frames or prompt.
         VideoError: naming the clip that can't be read; whole shards before it are kept.
         ValueError: for a prompt without its one `{}`, or no frames; nothing is written.
     """
@@ -149,6 +149,8 @@ def extract_features(
         "classes": list(manifest.classes),
         "logit_scale": clip.logit_scale,
     }
+    if clip.precision != "fp32":  # named only then, so that older folders, all of fp32, are still continued
+        recipe["precision"] = clip.precision
     columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
         claim(out / "features.json", recipe, ignore=("clip", "pretrained"))  # may move, its fingerprint may not
@@ -226,7 +228,7 @@ def missing_texts(folder: Path, labels: Iterable[str]) -> list[str]:
 
 
 def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
-    """Encode what `missing_texts` finds, in the folder's own prompt, and keep it in the folder.
+    """Encode what `missing_texts` finds, in the folder's own prompt and precision, and keep it in the folder.
 
     `FolderError` when `clip` is not the backbone that made the folder.
     """
@@ -236,7 +238,7 @@ def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
             f"{folder} was made by {recipe['clip']} ({recipe['clip_fingerprint']}), not by {clip.name} "
             f"({clip.fingerprint}); their features can't be compared: give the same --clip and --pretrained"
         )
-    missing = missing_texts(folder, labels)
+    missing, clip = missing_texts(folder, labels), replace(clip, precision=recipe.get("precision", "fp32"))
     encoded = clip.encode_text(prompts(missing, recipe["prompt"])) if missing else ()
     new = {label: vector.clone() for label, vector in zip(missing, encoded, strict=True)}
     save_tensors(folder / "labels.safetensors", _other_texts(folder) | new)

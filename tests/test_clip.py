@@ -1,7 +1,9 @@
 """One interface to every backbone, and errors that say where weights go. No test touches the network."""
 
+import hashlib
 import json
-import socket
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,12 @@ import pytest
 import torch
 from huggingface_hub import constants
 from narrow_clip import narrow
+from offline import offline  # noqa: F401
 from open_clip import factory
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
-import mgdmkit.clip as module
 from mgdmkit.clip import ClipWeightsError, load_clip, new_small_clip, save_small_clip
 
 TEXTS = ["open a door", "This is a video about closing a door"]
@@ -64,21 +67,6 @@ def tiny(tmp_path, monkeypatch) -> str:
     path.write_text(json.dumps(TINY))
     open_clip.add_model_config(path)
     return "Tiny-16"
-
-
-@pytest.fixture
-def offline(tmp_path, monkeypatch) -> Path:
-    """A machine without network and with an empty cache, whose folder is returned; a connection fails the test."""
-    monkeypatch.setattr(module, "getproxies", dict)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-
-    def unreachable(*args, **options):
-        raise OSError("Network is unreachable")
-
-    monkeypatch.setattr(socket, "create_connection", unreachable)
-    monkeypatch.setattr(socket.socket, "connect", lambda *args: pytest.fail("the network was touched"))
-    return tmp_path / "cache"
 
 
 def test_a_small_clip_comes_back_from_its_folder(folder):
@@ -168,6 +156,50 @@ def test_a_tag_brings_its_activation_and_preprocessing(tiny, tmp_path, monkeypat
     assert torch.allclose(black[:, 0, 0], torch.tensor([-0.2, -0.4, -0.6]))
 
 
+def archive(model: nn.Module, path: Path) -> Path:
+    """Weights as in OpenAI's archives: TorchScript, in half precision, with three numbers that are no weights."""
+    root = nn.Module()
+    for name, tensor in model.state_dict().items():
+        *parents, last = name.split(".")
+        owner = root
+        for parent in parents:
+            if parent not in owner._modules:
+                owner.add_module(parent, nn.Module())
+            owner = owner._modules[parent]
+        owner.register_parameter(last, nn.Parameter(tensor.half(), requires_grad=False))
+    for name, number in (("input_resolution", 32), ("context_length", 77), ("vocab_size", 49408)):
+        root.register_buffer(name, torch.tensor(number))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer versions of torch call TorchScript deprecated
+        torch.jit.script(root).save(path)
+    return path
+
+
+def test_openai_s_archives_are_known_by_their_checksum(tiny, tmp_path, monkeypatch):
+    """Their file says neither that it needs QuickGELU nor that it holds only weights; its checksum says whose it is."""
+    model = open_clip.CLIP(**TINY, quick_gelu=True)
+    model.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
+    path = archive(model, tmp_path / "Tiny-16.pt")
+    with pytest.raises(ClipWeightsError, match=r"Tiny-16\.pt does not hold weights of Tiny-16: .*TorchScript"):
+        load_clip(tiny, str(path))
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    tag = {"url": f"https://nowhere.invalid/clip/models/{checksum}/Tiny-16.pt", "quick_gelu": True}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, tiny, {"openai": tag})
+    clip = load_clip(tiny, str(path))
+    assert_same(ours(clip), encode(model, clip.preprocess, clip.tokenizer))
+    assert any(isinstance(part, open_clip.transformer.QuickGELU) for part in clip.model.modules())
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ClipWeightsError, match="does not hold weights of Tiny-16"):
+        load_clip(tiny, str(path))
+
+
+def test_the_checksums_of_openai_are_those_that_open_clip_records():
+    """The addresses that they are read from are open_clip's to change."""
+    names = {name for name, tag in open_clip.list_pretrained() if tag == "openai"}
+    assert {"ViT-L-14", "ViT-B-32", "ViT-B-16", "RN50"} <= names
+    assert all(re.search(r"/[0-9a-f]{64}/", open_clip.get_pretrained_url(name, "openai")) for name in names)
+
+
 def test_unknown_models_and_tags_are_told_from_the_known_ones(tiny):
     with pytest.raises(ClipWeightsError, match=r"'ViT-L14' is neither a folder.*mgdm clip.*ViT-L-14"):
         load_clip("ViT-L14", "openai")
@@ -200,7 +232,7 @@ def test_a_checkpoint_of_another_model_or_kind_is_refused(tiny, tmp_path, folder
         load_clip(tiny, str(tmp_path / "weights.pt"))
 
 
-def test_missing_weights_without_network_say_where_and_how(offline):
+def test_missing_weights_without_network_say_where_and_how(offline):  # noqa: F811
     with pytest.raises(ClipWeightsError) as caught:
         load_clip("ViT-B-32", "openai")
     message = str(caught.value)
