@@ -299,7 +299,8 @@ def _configuration(clip: str) -> dict:
             raise ValueError(f"{clip} holds no CLIP ({error}); make one with `mgdm clip --out {clip}`") from error
     if clip in open_clip.list_models():
         return open_clip.get_model_config(clip)
-    near = ", ".join(difflib.get_close_matches(clip, open_clip.list_models(), n=3, cutoff=0))
+    transformers = [name for name in open_clip.list_models() if name.startswith("ViT-")]  # what can be counted
+    near = ", ".join(difflib.get_close_matches(clip, transformers, n=3, cutoff=0))
     raise ValueError(
         f"{clip!r} is neither a folder nor a model of open_clip; near names are {near}; "
         f'`python -c "import open_clip; print(*open_clip.list_models())"` lists all'

@@ -94,6 +94,8 @@ class MGDMConfig(Config):
         for name in ("dim", "frames", "temporal_layers", "semantic_layers", "mlp_ratio"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.heads is not None and self.heads < 1:
+            raise ValueError(f"heads must be at least 1, not {self.heads}; None takes D/64")
         if self.dim % self.num_heads:
             raise ValueError(f"dim={self.dim} does not divide into {self.num_heads} heads; set heads")
         check_choice("attention", self.attention, ("cosine", "dot"))
@@ -102,7 +104,7 @@ class MGDMConfig(Config):
         check_choice("similarity", self.similarity, ("cosine", "dot_text_normalized"))
         self._refuse_without_effect("representer", ("attention", "guide", "frame_positions"))
         self._refuse_without_effect("discriminator", ("context",))
-        if self.attention_temperature <= 0:
+        if not self.attention_temperature > 0:  # so that NaN is refused, too
             raise ValueError(f"attention_temperature must be positive, not {self.attention_temperature}")
         if not 0 < self.logit_scale <= 100:
             raise ValueError(f"logit_scale must lie in (0, 100], not {self.logit_scale}")
@@ -168,7 +170,7 @@ class TrainConfig(Config):
         if self.k < 0:
             raise ValueError(f"k must not be negative, but is {self.k}")
         for name in ("epochs", "batch_size", "accumulate", "lr"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("weight_decay", "warmup_epochs", "clip_grad_norm"):
             if getattr(self, name) < 0:

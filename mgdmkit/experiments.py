@@ -130,6 +130,7 @@ def run_grid(
         out: the CSV; its first row is zero-shot CLIP.
         workers: processes that train beside one another, on one core each.
     """
+    check_counts(seeds=seeds, workers=workers)
     jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
     _train_ahead(prepared, jobs, workers)
     rows = [zero_shot_row(prepared, split)]
@@ -138,6 +139,13 @@ def run_grid(
         rows.append(table_row(variant.name, variant.k, variant.negatives if variant.k else "", seed, trained.scores))
         write_text_atomic(out, pd.DataFrame(rows).to_csv(index=False))
     return pd.DataFrame(rows)
+
+
+def check_counts(**counts: int) -> None:
+    """`ValueError` naming the first of the options that is not at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, not {count}")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -157,6 +165,7 @@ def compare_readings(prepared: Prepared, k: int, seeds: int, out: Path, *, worke
         reading, k, seeds, N, top1_mean, top1_std, then Top-1 against the default's: difference, low, high (95%
         bootstrap over seeds and videos). All in percent.
     """
+    check_counts(k=k)
     variants = {_words(options): reading(options, k) for options in ({}, *READINGS)}
     run_grid(prepared, list(variants.values()), seeds, out.with_name(f"{out.stem}_runs.csv"), workers=workers)
     labels = prepared.videos("test").labels
@@ -167,7 +176,7 @@ def compare_readings(prepared: Prepared, k: int, seeds: int, out: Path, *, worke
     rows = []
     for name, right in correct.items():
         top1 = 100 * right.double().mean(dim=1)
-        versus = [round(100 * x, 2) for x in paired_difference(right, correct["default"])]
+        versus = [round(100 * x, 3) for x in paired_difference(right, correct["default"])]
         spread = top1.std().item() if seeds > 1 else float("nan")
         rows.append((name, k, seeds, len(labels), round(top1.mean().item(), 2), round(spread, 2), *versus))
     columns = ["reading", "k", "seeds", "N", "top1_mean", "top1_std", "difference", "low", "high"]
@@ -180,7 +189,12 @@ def _words(options: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in options.items()) or "default"
 
 
-AUDITED: tuple[dict[str, Any], ...] = ({}, {"guide": "each"}, {"context": "joint"})
+AUDITED: tuple[dict[str, Any], ...] = (
+    {},
+    {"guide": "each"},
+    {"context": "joint"},
+    {"context": "joint", "guide": "each"},
+)
 """Who could give the positive away: its group in the discriminator, all groups, or the text that guides the frames."""
 
 
@@ -190,6 +204,7 @@ def audit(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1
     Returns:
         context, guide, trained, blindfold, seed, N, accuracy, low, high, chance; the last four in percent.
     """
+    check_counts(k=k, seeds=seeds, workers=workers)
     variants = [reading(options, k) for options in AUDITED]
     jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
     _train_ahead(prepared, jobs, workers)

@@ -40,3 +40,16 @@ def test_unknown_key_names_file_and_fields(tmp_path):
 def test_contradictions_raise(cls, values):
     with pytest.raises(ValueError, match=next(iter(values))):
         cls(**values)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MGDMConfig(heads=0), "heads must be at least 1"),
+        (lambda: MGDMConfig(attention_temperature=float("nan")), "attention_temperature must be positive"),
+        (lambda: TrainConfig(lr=float("nan")), "lr must be positive"),
+    ],
+)
+def test_values_that_compare_with_nothing_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -63,6 +63,12 @@ def test_paired_difference_of_tables_that_can_be_counted():
         paired_difference(ours, theirs[:, :2])
 
 
+def test_seeds_are_drawn_anew_too():
+    ours = torch.tensor([[1] * 50, [0] * 50]).bool()  # all videos alike, the seeds not
+    found = paired_difference(ours, torch.zeros(2, 50).bool())
+    assert (found.value, found.low, found.high) == (0.5, 0, 1)
+
+
 def test_paired_interval_matches_the_textbook_for_one_seed_and_many_videos():
     generator = torch.Generator().manual_seed(0)
     ours, theirs = (torch.rand(1, 2000, generator=generator) < share for share in (0.6, 0.5))

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from mgdmkit import mine_negatives
-from mgdmkit.evaluate import score
+from mgdmkit.evaluate import blind_accuracy, score
 from mgdmkit.experiments import READINGS, Variant, audit, compare_readings, reading, run_grid, summary, table_row
 from mgdmkit.features import Features
 from mgdmkit.pipeline import Prepared, prepare
+from mgdmkit.train import new_model
 
 CLASSES = tuple(f"action {i:02d}" for i in range(12))
 
@@ -96,13 +97,28 @@ def test_every_reading_is_compared_with_the_default_on_the_same_videos(prepared,
 
 def test_the_audit_looks_before_and_after_training(prepared, tmp_path):
     table = audit(prepared, 3, 1, tmp_path / "blind.csv")
-    assert len(table) == 3 * 2 * 3 and set(table["chance"]) == {25.0} and set(table["N"]) == {12}
+    assert len(table) == 4 * 2 * 3 and set(table["chance"]) == {25.0} and set(table["N"]) == {12}
     assert set(zip(table["context"], table["guide"], strict=True)) == {
         ("group", "positive"),
         ("group", "each"),
         ("joint", "positive"),
+        ("joint", "each"),
     }
     assert pd.read_csv(tmp_path / "blind.csv")["accuracy"].tolist() == table["accuracy"].tolist()
+    videos = prepared.videos("test")
+    groups = torch.cat([videos.labels[:, None], prepared.negatives_of("test").indices[:, :3]], dim=1)
+    trained = Variant(3).run(prepared, 0).model
+    for row, model in ((0, new_model(trained.config, 0)), (3, trained)):
+        expected = blind_accuracy(model, videos.frame_features, prepared.features.text_features, groups, "none")
+        assert table["accuracy"][row] == round(100 * expected.value, 2) and bool(table["trained"][row]) == (row == 3)
+
+
+@pytest.mark.parametrize(("seeds", "k", "workers"), [(0, 3, 1), (1, 0, 1), (1, 3, 0)])
+def test_nothing_is_trained_for_a_count_of_zero(prepared, tmp_path, seeds, k, workers):
+    for make in (compare_readings, audit):
+        with pytest.raises(ValueError, match="must be at least 1, not 0"):
+            make(prepared, k, seeds, tmp_path / "t.csv", workers=workers)
+    assert not (prepared.root / "runs").exists()
 
 
 @pytest.mark.slow
