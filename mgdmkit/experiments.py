@@ -176,7 +176,7 @@ def compare_readings(prepared: Prepared, k: int, seeds: int, out: Path, *, worke
     rows = []
     for name, right in correct.items():
         top1 = 100 * right.double().mean(dim=1)
-        versus = [round(100 * x, 3) for x in paired_difference(right, correct["default"])]
+        versus = [round(100 * x, 3) + 0.0 for x in paired_difference(right, correct["default"])]
         spread = top1.std().item() if seeds > 1 else float("nan")
         rows.append((name, k, seeds, len(labels), round(top1.mean().item(), 2), round(spread, 2), *versus))
     columns = ["reading", "k", "seeds", "N", "top1_mean", "top1_std", "difference", "low", "high"]
