@@ -64,6 +64,8 @@ def reproduce(
 
     if (table is None) == (figure is None):
         raise ValueError("give either --table N or --figure 5")
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, not {seeds}")
     if dry_run and (figure or table in CITING):
         raise ValueError("--dry-run is for tables 1, 2, 3 and 7; the others take seconds and train nothing")
     if table in CITING:

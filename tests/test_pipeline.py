@@ -15,7 +15,7 @@ import mgdmkit.stickactions
 import mgdmkit.train
 from mgdmkit.clip import FrozenClip
 from mgdmkit.datasets import DATASETS
-from mgdmkit.experiments import audit
+from mgdmkit.experiments import AUDITED, audit
 from mgdmkit.features import Features, corpus_texts, load_features
 from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives, mine_negatives
@@ -196,7 +196,7 @@ def test_own_validation_is_among_the_classes_only(own_root, monkeypatch):
 def test_the_audit_of_own_negatives_takes_the_corpus_texts(own_root, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SMALL_TRAIN", {"epochs": 1, "warmup_epochs": 0.0})
     table = audit(prepare(own_root, "own"), 3, 1, tmp_path / "blind.csv")
-    assert len(table) == 18 and set(table["N"]) == {12}
+    assert len(table) == len(AUDITED) * 2 * 3 and set(table["N"]) == {12}
 
 
 def test_another_preset_and_an_unknown_one_are_refused(prepared, root):

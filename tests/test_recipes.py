@@ -65,7 +65,7 @@ def test_a_row_is_what_its_name_says_and_the_papers_recipe_otherwise(dataset, ro
     assert recipe.train == TrainConfig(
         epochs=20, batch_size=32, lr=5e-5, weight_decay=0.2, warmup_epochs=5.0, **expected
     )
-    assert recipe.finetune == FineTuneConfig()
+    assert recipe.finetune == FineTuneConfig(grad_checkpointing=True)
     assert (recipe.clip, recipe.pretrained, recipe.gpus) == ("ViT-L-14", "openai", 8)
     own = dataset == "kinetics400"
     assert (recipe.scored, len(recipe.corpus)) == (("val", 1) if own else ("test", 3)) and dataset in recipe.corpus
