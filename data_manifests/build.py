@@ -6,26 +6,15 @@ HMDB51's class list is kept by hand: its 51 names are the folders of its archive
 """
 
 import argparse
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from mgdmkit.config import write_text_atomic
-from mgdmkit.corpus import label_text
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text_atomic(path, text.getvalue())
+from mgdmkit.corpus import label_text, write_rows
 
 
 def write_classes(folder: Path, names: Sequence[str], labels: Sequence[str]) -> None:
     rows = [(index, label, name) for index, (label, name) in enumerate(zip(labels, names, strict=True))]
-    write_csv(folder / "classes.csv", ("index", "label", "name"), rows)
+    write_rows(folder / "classes.csv", ("index", "label", "name"), rows)
 
 
 def build_ucf101(annotations: Path, out: Path) -> None:
@@ -38,7 +27,7 @@ def build_ucf101(annotations: Path, out: Path) -> None:
     clips = ucf101_clips(annotations).clips
     columns = ("split1", "split2", "split3")
     rows = [(clip.id, clip.path, clip.label, *(clip.splits[column] for column in columns)) for clip in clips]
-    write_csv(out / "ucf101" / "manifest.csv", ("id", "path", "label", *columns), rows)
+    write_rows(out / "ucf101" / "manifest.csv", ("id", "path", "label", *columns), rows)
 
 
 def build_kinetics400(out: Path) -> None:

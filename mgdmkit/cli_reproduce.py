@@ -53,6 +53,7 @@ def reproduce(
         dry_run: Print every row in full, what is missing and what it would cost; nothing is written.
         tflops: For that: 1e12 operations a second that your machine reaches.
     """
+    from mgdmkit.config import check_counts
     from mgdmkit.datasets import DATASETS
     from mgdmkit.recipes import TABLE_DATASET
     from mgdmkit.reproduce import job_recipes, reproduce_table
@@ -64,8 +65,7 @@ def reproduce(
 
     if (table is None) == (figure is None):
         raise ValueError("give either --table N or --figure 5")
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1, not {seeds}")
+    check_counts(seeds=seeds)
     if dry_run and (figure or table in CITING):
         raise ValueError("--dry-run is for tables 1, 2, 3 and 7; the others take seconds and train nothing")
     if table in CITING:

@@ -16,6 +16,13 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={value!r} is not an option; choose one of {', '.join(map(repr, allowed))}")
 
 
+def check_counts(**counts: int) -> None:
+    """Raises `ValueError` naming the first of the options that is not at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, not {count}")
+
+
 def write_text_atomic(path: Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,9 +98,8 @@ class MGDMConfig(Config):
     """Start of the learned 1/tau of eq. 7-8; it is clamped at 100, as in CLIP."""
 
     def __post_init__(self) -> None:
-        for name in ("dim", "frames", "temporal_layers", "semantic_layers", "mlp_ratio"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        sizes = ("dim", "frames", "temporal_layers", "semantic_layers", "mlp_ratio")
+        check_counts(**{name: getattr(self, name) for name in sizes})
         if self.heads is not None and self.heads < 1:
             raise ValueError(f"heads must be at least 1, not {self.heads}; None takes D/64")
         if self.dim % self.num_heads:

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from mgdmkit.config import MGDMConfig, write_text_atomic
+from mgdmkit.config import MGDMConfig, check_counts, write_text_atomic
 from mgdmkit.evaluate import Scores, blind_accuracy, label_rank, paired_difference, score
 from mgdmkit.inference import Inference
 from mgdmkit.mining import select, zero_shot_logits
@@ -130,22 +130,23 @@ def run_grid(
         out: the CSV; its first row is zero-shot CLIP.
         workers: processes that train beside one another, on one core each.
     """
+    return _run_grid(prepared, variants, seeds, out, split, workers)[0]
+
+
+def _run_grid(
+    prepared: Prepared, variants: Sequence[Variant], seeds: int, out: Path, split: str, workers: int
+) -> tuple[pd.DataFrame, dict[str, list[torch.Tensor]]]:
+    """The table, and by the variants' names the logits (N, C) of each seed."""
     check_counts(seeds=seeds, workers=workers)
     jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
     _train_ahead(prepared, jobs, workers)
-    rows = [zero_shot_row(prepared, split)]
+    rows, logits = [zero_shot_row(prepared, split)], {variant.name: [] for variant in variants}
     for variant, seed in jobs:
         trained = variant.run(prepared, seed, split)
+        logits[variant.name].append(trained.logits)
         rows.append(table_row(variant.name, variant.k, variant.negatives if variant.k else "", seed, trained.scores))
         write_text_atomic(out, pd.DataFrame(rows).to_csv(index=False))
-    return pd.DataFrame(rows)
-
-
-def check_counts(**counts: int) -> None:
-    """`ValueError` naming the first of the options that is not at least 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, not {count}")
+    return pd.DataFrame(rows), logits
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -167,10 +168,10 @@ def compare_readings(prepared: Prepared, k: int, seeds: int, out: Path, *, worke
     """
     check_counts(k=k)
     variants = {_words(options): reading(options, k) for options in ({}, *READINGS)}
-    run_grid(prepared, list(variants.values()), seeds, out.with_name(f"{out.stem}_runs.csv"), workers=workers)
-    labels = prepared.videos("test").labels
+    runs, labels = out.with_name(f"{out.stem}_runs.csv"), prepared.videos("test").labels
+    _, logits = _run_grid(prepared, list(variants.values()), seeds, runs, "test", workers)
     correct = {
-        name: torch.stack([label_rank(variant.run(prepared, seed).logits, labels) == 0 for seed in range(seeds)])
+        name: torch.stack([label_rank(of_seed, labels) == 0 for of_seed in logits[variant.name]])
         for name, variant in variants.items()
     }  # (S, N) each
     rows = []
@@ -231,9 +232,9 @@ def _train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], worker
 
     A model of this size can't use two cores, two trainings can.
     """
-    trainings = {(dataclasses.replace(variant, inference=None).name, seed): (variant, seed) for variant, seed in jobs}
     if workers < 2:
         return  # they are trained when they are asked for
+    trainings = {(dataclasses.replace(variant, inference=None).name, seed): (variant, seed) for variant, seed in jobs}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _load_once, (prepared.root, prepared.preset)) as pool:
         running = [pool.submit(_train_one, *job) for job in trainings.values()]

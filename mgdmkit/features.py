@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
@@ -57,9 +58,13 @@ class Features:
         index = {name: i for i, name in enumerate(self.classes)}
         return torch.tensor([index[label] for label in self.clips["label"]])
 
+    def rows(self, split: str) -> np.ndarray:
+        """Which rows are the clips of one split; perhaps none."""
+        return (self.clips["split"] == split).to_numpy().nonzero()[0]
+
     def split(self, name: str) -> "Features":
         """The clips of one split; `FolderError` lists the splits there are when it is empty."""
-        rows = (self.clips["split"] == name).to_numpy().nonzero()[0]
+        rows = self.rows(name)
         if not len(rows):
             raise FolderError(f"no clip is in split {name!r}; there are {sorted(set(self.clips['split']))}")
         clips = self.clips.iloc[rows].reset_index(drop=True)

@@ -84,7 +84,7 @@ class Prepared:
         return Videos(part.frame_features, part.labels)
 
     def negatives_of(self, split: str) -> Negatives:
-        rows = (self.features.clips["split"] == split).to_numpy().nonzero()[0]
+        rows = self.features.rows(split)
         return Negatives(*(tensor[rows] for tensor in self.negatives))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice
+from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice, check_counts
 from mgdmkit.datasets import DATASETS
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
@@ -70,8 +70,7 @@ class Recipe(Config):
             check_choice("dataset", name, DATASETS)
         if not self.corpus:
             raise ValueError("corpus is empty; name the datasets whose labels are mined")
-        if self.gpus < 1:
-            raise ValueError(f"gpus must be at least 1, not {self.gpus}")
+        check_counts(gpus=self.gpus)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -80,7 +80,7 @@ class Prepared:
     """None for a source that is features."""
 
     def training_negatives(self) -> Negatives:
-        rows = (self.features.clips["split"] == "train").to_numpy().nonzero()[0]
+        rows = self.features.rows("train")
         return Negatives(*(tensor[rows] for tensor in self.negatives))
 
     def without_frames(self) -> "Prepared":
