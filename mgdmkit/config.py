@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-NegativeKind = Literal["top", "bot", "random"]
+NegativeKind = Literal["top", "bot", "random", "adaptive"]
 
 
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -137,7 +137,10 @@ class TrainConfig(Config):
     k: int = 7
     """Mined negatives per video; a group has 1 + k texts."""
     negatives: NegativeKind = "top"
-    """Which k: the hardest (top), ranks 7-9 of the mined ones (bot), or any other labels (random)."""
+    """Which k: the hardest (top), ranks 7-9 of the mined ones (bot), any other labels (random), or of the k hardest
+    those within `margin` (adaptive), so that a video that CLIP is sure of has fewer."""
+    margin: float = 2.0
+    """How far below the positive an adaptive negative may lie: log of the ratio of CLIP's scores."""
     epochs: int = 20
     """Passes over the training videos."""
     batch_size: int = 32
@@ -168,11 +171,13 @@ class TrainConfig(Config):
     """torch.compile: a slow first step, faster ones after it."""
 
     def __post_init__(self) -> None:
-        check_choice("negatives", self.negatives, ("top", "bot", "random"))
+        check_choice("negatives", self.negatives, ("top", "bot", "random", "adaptive"))
         check_choice("target", self.target, ("normalized", "softmax10"))
         check_choice("empty_columns", self.empty_columns, ("drop", "uniform", "mask"))
         check_choice("t2v_mean", self.t2v_mean, ("nonempty", "all"))
         check_choice("precision", self.precision, ("auto", "bf16", "fp16", "fp32"))
+        if self.negatives != "adaptive" and self.margin != type(self).margin:
+            raise ValueError(f"margin={self.margin} has no effect with negatives={self.negatives!r}; leave it out")
         if self.k < 0:
             raise ValueError(f"k must not be negative, but is {self.k}")
         for name in ("epochs", "batch_size", "accumulate", "lr"):

@@ -62,7 +62,8 @@ def wilson(correct: int, n: int) -> Interval:
     p, z2 = correct / n, Z95**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half), n)
+    # At the ends the interval touches 0 or 1, which rounding misses.
+    return Interval(p, centre - half if correct else 0.0, centre + half if correct < n else 1.0, n)
 
 
 def label_rank(logits: Tensor, labels: Tensor) -> Tensor:
@@ -168,6 +169,20 @@ def paired_difference(ours: Tensor, theirs: Tensor, resamples: int = 10_000, see
     means = ((by_seed @ difference) * by_video).sum(dim=1)
     low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
     return Difference(difference.mean().item(), low, high)
+
+
+def mcnemar(ours: Tensor, theirs: Tensor) -> float:
+    """Exact two-sided p: do two methods differ on the same videos, counting those that only one of them gets right?
+
+    Args:
+        ours, theirs: (N,) is video n right.
+    """
+    if ours.shape != theirs.shape or ours.ndim != 1:
+        raise ValueError(f"expected two rows (videos,), not {tuple(ours.shape)} and {tuple(theirs.shape)}")
+    gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    discordant = gained + lost
+    tail = sum(math.comb(discordant, i) for i in range(min(gained, lost) + 1)) / 2**discordant
+    return min(1.0, 2 * tail)
 
 
 def _resampled_weights(n: int, resamples: int, generator: torch.Generator) -> Tensor:

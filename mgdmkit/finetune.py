@@ -42,10 +42,14 @@ class FineTuned(nn.Module):
         self.image_encoder, self.mgdm = image_encoder, mgdm
 
     def forward(
-        self, pixels: Tensor, text_features: Tensor, gather: Callable[[Tensor], Tensor] | None = None
+        self,
+        pixels: Tensor,
+        text_features: Tensor,
+        gather: Callable[[Tensor], Tensor] | None = None,
+        absent: Tensor | None = None,
     ) -> MGDMOutput:
         """Normalised pixels (b, T, 3, S, S) and texts (l, g, D), see `MGDM.forward`."""
-        return self.mgdm(self.encode(pixels), text_features, gather)
+        return self.mgdm(self.encode(pixels), text_features, gather, absent)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """(b, T, 3, S, S) -> (b, T, D) raw frame features."""

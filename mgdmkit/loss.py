@@ -43,6 +43,7 @@ def augmented_negative_loss(
     target: Literal["normalized", "softmax10"] = "normalized",
     empty_columns: Literal["drop", "uniform", "mask"] = "drop",
     t2v_mean: Literal["nonempty", "all"] = "nonempty",
+    absent: Tensor | None = None,
 ) -> Tensor:
     """L = (KL(Q || P) video to text + KL(Q || P) text to video) / 2 (eq. 7-9), a scalar.
 
@@ -56,6 +57,7 @@ def augmented_negative_loss(
             `uniform`: their text-to-video target is uniform over the videos (what softmax(10 Q) gives).
             `mask`: as `drop`, and in video-to-text a video competes with its own hard negatives only.
         t2v_mean: average text-to-video over the columns with a target (`nonempty`) or over `all` columns.
+        absent: (l, g) True where a group has no text: adaptive groups differ in size. Such a column counts nowhere.
     Raises:
         ValueError: for an unknown option, shapes that do not agree, or a batch without any positive.
     """
@@ -68,14 +70,17 @@ def augmented_negative_loss(
         sims = sims.float()  # under autocast the loss is still taken in full precision
     targets = targets.to(sims.dtype)
 
-    hidden = _other_groups_negatives(logits, targets) if empty_columns == "mask" else None
+    absent = torch.zeros_like(targets[0], dtype=torch.bool) if absent is None else absent.flatten()  # (l*g,)
+    hidden = absent.expand_as(targets)
+    if empty_columns == "mask":
+        hidden = hidden | _other_groups_negatives(logits, targets)
     v2t = _kl_rows(sims, targets, target, hidden)  # (b,)
     t2v = _kl_rows(sims.T, targets.T, target)  # (l*g,)
     if empty_columns == "uniform":
-        columns_with_target = torch.ones_like(t2v, dtype=torch.bool)
+        columns_with_target = ~absent
     else:
         columns_with_target = targets.any(dim=0)
-    t2v_count = t2v.numel() if t2v_mean == "all" else columns_with_target.sum()
+    t2v_count = (~absent).sum() if t2v_mean == "all" else columns_with_target.sum()
     rows_with_target = targets.any(dim=1)
     v2t_loss = v2t[rows_with_target].sum() / rows_with_target.sum()
     t2v_loss = t2v[columns_with_target].sum() / t2v_count

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mgdmkit.config import check_choice, write_text_atomic
 
-HEADER = ["video", "label", "positive_rank"]  # of the CSV, before the negatives
+HEADER = ["video", "label", "positive_rank", "positive_score"]  # of the CSV, before the negatives
 EASIEST_OF = 9  # "3 (bot)" of the paper are the last three of the nine hardest: ranks 7-9
 
 
@@ -29,6 +29,8 @@ class Negatives(NamedTuple):
     """(N, depth) softmax over the whole corpus (eq. 10-11), falling from left to right."""
     positive_rank: Tensor
     """(N,) rank of the true label among all labels, counted from 0: 0 means that CLIP is right."""
+    positive_score: Tensor
+    """(N,) softmax of the true label over the whole corpus."""
 
 
 def video_embedding(frame_features: Tensor) -> Tensor:
@@ -133,7 +135,9 @@ def _rank(logits: Tensor, labels: Tensor, barred: Tensor, depth: int) -> Negativ
     allowed = ~barred.to(order.device).gather(1, order)
     place = allowed.int().cumsum(dim=1)  # 1, 2, 3 .. along the allowed ones
     others = order[allowed & (place <= depth)].view(len(order), depth)
-    found = Negatives(others, logits.softmax(dim=1).gather(1, others), positive_rank)
+    scores = logits.softmax(dim=1)
+    own_score = scores.gather(1, labels[:, None].to(scores.device))[:, 0]
+    found = Negatives(others, scores.gather(1, others), positive_rank, own_score)
     return Negatives(*(part.to(labels.device) for part in found))
 
 
@@ -148,6 +152,17 @@ def select(negatives: Negatives, k: int, which: Literal["top", "bot"] = "top") -
     return negatives.indices[:, start : start + k]
 
 
+def adaptive(negatives: Negatives, k: int, margin: float) -> Tensor:
+    """(N, k) label indices: of the k hardest those that come close to the positive, then -1 where none is left.
+
+    Close: CLIP holds the positive to be at most e^margin times as likely, log(positive) - log(negative) <= margin.
+    Beyond the paper, which takes the same k for a video that CLIP is sure of as for one that it confuses with many.
+    """
+    hardest = select(negatives, k)
+    gap = negatives.positive_score[:, None].log() - negatives.scores[:, :k].log()
+    return hardest.masked_fill(gap > margin, -1)
+
+
 def random_negatives(labels: Tensor, num_labels: int, k: int, generator: torch.Generator) -> Tensor:
     """(N, k) other labels drawn evenly, without repeats: the control that tells *hard* from merely *more*."""
     if not 0 <= k < num_labels:
@@ -160,7 +175,7 @@ def random_negatives(labels: Tensor, num_labels: int, k: int, generator: torch.G
 def save_negatives(
     path: Path, negatives: Negatives, video_ids: Sequence[str], labels: Tensor, label_names: Sequence[str]
 ) -> Path:
-    """Write a CSV to read and to edit: video, label, rank of the label, then `label:score`, hardest first."""
+    """Write a CSV to read and to edit: video, label, its rank and score, then `label:score`, hardest first."""
     depth = negatives.indices.shape[1]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -168,7 +183,8 @@ def save_negatives(
     for i, video in enumerate(video_ids):
         pairs = zip(negatives.indices[i].tolist(), negatives.scores[i].tolist(), strict=True)
         cells = [f"{label_names[j]}:{score:.6g}" for j, score in pairs]
-        writer.writerow([video, label_names[labels[i]], int(negatives.positive_rank[i]), *cells])
+        own = [label_names[labels[i]], int(negatives.positive_rank[i]), f"{negatives.positive_score[i]:.6g}"]
+        writer.writerow([video, *own, *cells])
     write_text_atomic(path, text.getvalue())
     return path
 
@@ -192,25 +208,30 @@ def load_negatives(
     indices, scores = [], []
     for video, label in zip(video_ids, own, strict=True):
         row = by_video[video]
-        cells = [cell.rsplit(":", 1) for cell in row[3:]]
+        cells = [cell.rsplit(":", 1) for cell in row[len(HEADER) :]]
         if unknown := [cell[0] for cell in cells if cell[0] not in index or len(cell) != 2]:
             raise ValueError(f"{path}: {unknown[0]!r}, a negative of {video!r}, is not a label of this corpus")
-        if len(cells) != len(header) - 3:
-            raise ValueError(f"{path}: {video!r} has {len(cells)} negatives where the header has {len(header) - 3}")
+        if len(cells) != len(header) - len(HEADER):
+            raise ValueError(
+                f"{path}: {video!r} has {len(cells)} negatives where the header has {len(header) - len(HEADER)}"
+            )
         if label is not None and row[1] != label:
             raise ValueError(f"{path}: {video!r} is {row[1]!r} there and {label!r} here; mine again with `mgdm mine`")
         if label in (names := [name for name, _ in cells]) or len(set(names)) < len(names):
             raise ValueError(f"{path}: the negatives of {video!r} hold its own label or one label twice: {names}")
         indices.append([index[name] for name in names])
         scores.append([float(score) for _, score in cells])
-    ranks = [int(by_video[video][2]) for video in video_ids]
-    return Negatives(torch.tensor(indices), torch.tensor(scores), torch.tensor(ranks))
+    ranks, own_scores = (
+        [int(by_video[video][2]) for video in video_ids],
+        [float(by_video[video][3]) for video in video_ids],
+    )
+    return Negatives(*map(torch.tensor, (indices, scores, ranks, own_scores)))
 
 
 def negative_names(path: Path) -> list[str]:
     """The names of all negatives in `save_negatives`' CSV, sorted; errors as for `load_negatives`."""
     _, by_video = _read(path)
-    return sorted({cell.rsplit(":", 1)[0] for row in by_video.values() for cell in row[3:]})
+    return sorted({cell.rsplit(":", 1)[0] for row in by_video.values() for cell in row[len(HEADER) :]})
 
 
 def _read(path: Path) -> tuple[list[str], dict[str, list[str]]]:
@@ -219,7 +240,7 @@ def _read(path: Path) -> tuple[list[str], dict[str, list[str]]]:
         raise FileNotFoundError(f"no mined negatives at {path}; make them with `mgdm mine`")
     with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet begins a file with a mark
         rows = list(csv.reader(file))
-    if not rows or rows[0][:3] != HEADER:
+    if not rows or rows[0][: len(HEADER)] != HEADER:
         raise ValueError(
             f"{path} is not a table of negatives: it should begin with {','.join(HEADER)}; see `mgdm mine`"
         )

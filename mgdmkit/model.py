@@ -119,9 +119,20 @@ class SemanticDiscriminator(nn.Module):
         self.joint = config.context == "joint"
         self.blocks = transformer(config.dim, config.semantic_layers, config.num_heads, config.mlp_ratio)
 
-    def forward(self, text_features: Tensor) -> Tensor:
+    def forward(self, text_features: Tensor, absent: Tensor | None = None) -> Tensor:
+        """`absent` (l, g) is True where a group has no text; nobody attends to that place."""
         sequences = text_features.flatten(0, 1)[None] if self.joint else text_features  # (1, l*g, D) or (l, g, D)
-        return text_features + self.blocks(sequences).view_as(text_features)  # eq. 17-18
+        if absent is not None and self.joint:
+            absent = absent.flatten()[None]
+        seen = self.blocks(sequences, src_key_padding_mask=absent)
+        return text_features + seen.view_as(text_features)  # eq. 17-18
+
+
+class RawTexts(nn.Module):
+    """Table 7's "without semantic discriminator": CLIP's text embeddings as they are."""
+
+    def forward(self, text_features: Tensor, absent: Tensor | None = None) -> Tensor:
+        return text_features
 
 
 class MGDM(nn.Module):
@@ -134,11 +145,15 @@ class MGDM(nn.Module):
         super().__init__()
         self.config = config
         self.representer = VideoRepresenter(config) if config.representer else MeanOfFrames()
-        self.discriminator = SemanticDiscriminator(config) if config.discriminator else nn.Identity()
+        self.discriminator = SemanticDiscriminator(config) if config.discriminator else RawTexts()
         self.logit_scale = nn.Parameter(torch.tensor(math.log(config.logit_scale)))  # the logarithm, as in CLIP
 
     def forward(
-        self, frame_features: Tensor, text_features: Tensor, gather: Callable[[Tensor], Tensor] | None = None
+        self,
+        frame_features: Tensor,
+        text_features: Tensor,
+        gather: Callable[[Tensor], Tensor] | None = None,
+        absent: Tensor | None = None,
     ) -> MGDMOutput:
         """Similarity of every video with every text (eq. 4).
 
@@ -147,6 +162,8 @@ class MGDM(nn.Module):
             text_features: (l, g, D) CLIP text embeddings, not normalised; `[:, 0]` are the positives.
             gather: with several processes, joins a tensor's first axis over all of them, so that each process sees
                 the similarities of the global batch after having encoded its own videos and groups only.
+            absent: (l, g) True where a group has no text, and `text_features` anything finite: adaptive groups differ
+                in size. The logits of such columns mean nothing; tell the loss of them, too.
         Raises:
             ValueError: for shapes that do not fit the configuration.
         """
@@ -156,7 +173,8 @@ class MGDM(nn.Module):
         f_d = self.representer.encode(frame_features)  # (b, T, D)
         if gather and self.config.context == "joint":
             text_features = gather(text_features)  # one sequence of the texts of all processes
-        E = self.discriminator(text_features)  # (l, g, D)
+            absent = absent if absent is None else gather(absent.float()).bool()
+        E = self.discriminator(text_features, absent)  # (l, g, D)
         if gather:
             f_d, guides = gather(f_d), gather(guides)
             E = E if self.config.context == "joint" else gather(E)

@@ -24,7 +24,7 @@ from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
 from mgdmkit.evaluate import score
 from mgdmkit.inference import predict
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
-from mgdmkit.mining import Negatives, random_negatives, select
+from mgdmkit.mining import Negatives, adaptive, random_negatives, select
 from mgdmkit.model import MGDM
 from mgdmkit.optim import autocast_dtype, learning_rate, parameter_groups
 from mgdmkit.runfolder import FolderError, claim, load_checkpoint, save_checkpoint, save_tensors
@@ -71,7 +71,7 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
-    """(N, k) label indices of the negatives that a run trains with.
+    """(N, k) label indices of the negatives that a run trains with; -1 where an adaptive group has none.
 
     Random ones are drawn from all labels but the video's own: exclusions, which `mgdm mine` obeys, don't reach them.
     """
@@ -81,6 +81,8 @@ def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined
         return random_negatives(labels, num_labels, config.k, torch.Generator().manual_seed(config.seed))
     if mined is None:
         raise ValueError(f"k={config.k} {config.negatives} negatives need mined ones; run `mgdm mine` first")
+    if config.negatives == "adaptive":
+        return adaptive(mined, config.k, config.margin)
     return select(mined, config.k, config.negatives)
 
 
@@ -179,7 +181,7 @@ def fit(
     """
     where = network.logit_scale.device
     text_features = text_features.to(where)
-    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999))
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999), fused=True)
     dtype = autocast_dtype(config.precision, where)
     scaler = torch.amp.GradScaler(where.type, enabled=dtype is torch.float16)  # does nothing where not enabled
     progress = load_checkpoint(out / "checkpoint.pt", network, optimizer)
@@ -253,15 +255,18 @@ def _loss(network, inputs, labels, texts, text_features, config) -> Tensor:
     """
     where, own, gather = text_features.device, distributed.shard(len(labels)), distributed.gatherer(len(labels))
     inputs, labels, texts = inputs.to(where), labels.to(where), texts.to(where)
+    absent = texts < 0 if config.negatives == "adaptive" else None  # (b, g)
     dtype = autocast_dtype(config.precision, where)
     with torch.autocast(where.type, dtype, enabled=dtype is not None):
-        logits = network(inputs, text_features[texts[own]], gather).logits  # (b, l, g) with l = b
+        text_features = text_features[texts[own].clamp(min=0)]  # where a text is absent, any
+        logits = network(inputs, text_features, gather, None if absent is None else absent[own]).logits  # (b, l, g)
     return augmented_negative_loss(
         logits,
         augmented_targets(labels, texts),
         target=config.target,
         empty_columns=config.empty_columns,
         t2v_mean=config.t2v_mean,
+        absent=absent,
     )
 
 

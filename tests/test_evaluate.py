@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mgdmkit import MGDM, MGDMConfig
-from mgdmkit.evaluate import blind_accuracy, label_rank, paired_difference, score, wilson
+from mgdmkit.evaluate import blind_accuracy, label_rank, mcnemar, paired_difference, score, wilson
 
 LOGITS = torch.tensor([[3.0, 1, 2, 0, 0.5, 0.1], [3, 1, 2, 0, 0.5, 0.1], [0, 5, 1, 2, 3, 4], [0, 5, 1, 2, 3, 4]])
 
@@ -102,7 +102,7 @@ def test_a_model_without_shortcut_is_blind_when_blindfolded():
 
 def test_a_discriminator_that_marks_the_first_text_is_caught():
     class MarksTheFirst(torch.nn.Module):
-        def forward(self, texts):
+        def forward(self, texts, absent=None):
             marked = torch.zeros_like(texts)
             marked[..., 0] = -1
             marked[:, 0, 0] = 1
@@ -127,3 +127,13 @@ def test_the_audit_needs_a_foreign_video():
         blind_accuracy(MGDM(AUDIT), frames, texts, groups, "other")
     with pytest.raises(ValueError, match="blindfold='eyes'"):
         blind_accuracy(MGDM(AUDIT), frames, texts, groups, "eyes")
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_the_discordant_videos():
+    ours = torch.tensor([True] * 9 + [False] * 2 + [True] * 50)
+    theirs = torch.tensor([False] * 9 + [True] * 2 + [True] * 50)
+    assert mcnemar(ours, theirs) == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert mcnemar(theirs, ours) == mcnemar(ours, theirs)
+    assert mcnemar(ours, ours) == 1.0
+    with pytest.raises(ValueError, match="two rows"):
+        mcnemar(ours, theirs[:3])

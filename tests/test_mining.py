@@ -75,7 +75,7 @@ def test_mismatches_raise():
 
 
 def ranked(depth=9):
-    return Negatives(torch.arange(1, depth + 1).repeat(2, 1), torch.zeros(2, depth), torch.zeros(2))
+    return Negatives(torch.arange(1, depth + 1).repeat(2, 1), torch.zeros(2, depth), torch.zeros(2), torch.zeros(2))
 
 
 def test_select_top_and_bot():
@@ -111,8 +111,8 @@ def test_csv_round_trip_and_its_text(tmp_path):
     negatives = mine_negatives(at([20.0, 80.0]), TEXTS, labels, depth=3)
     path = save_negatives(tmp_path / "n.csv", negatives, ["v1", "v2"], labels, names)
     header, first, _ = path.read_text(encoding="utf-8").splitlines()
-    assert header == "video,label,positive_rank,negative_1,negative_2,negative_3"
-    assert first.startswith('v1,"a, b: c",0,opening a door:')
+    assert header == "video,label,positive_rank,positive_score,negative_1,negative_2,negative_3"
+    assert first.startswith('v1,"a, b: c",0,0.989137,opening a door:')
     loaded = load_negatives(path, ["v2", "v1"], names)
     assert loaded.indices.tolist() == negatives.indices.flip(0).tolist()
     torch.testing.assert_close(loaded.scores, negatives.scores.flip(0), rtol=1e-5, atol=0)
