@@ -48,7 +48,7 @@ TIERS = [
     Tier(METHOD, siblings=("config",), outside=frozenset({"torch"})),
     Tier(TOGETHER, siblings=DATA + STORE + FEATURES + METHOD + TOGETHER, forbidden=frozenset(PLOTTING)),
     # Pictures are drawn from tables and arrays, whoever made them.
-    Tier(("plots",), siblings=()),
+    Tier(("plots", "plot_*", "diagrams"), siblings=("plots", "plot_*")),
     # A figure of the paper from finished runs: here the two meet.
     Tier(("reproduce_figure",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, *TOGETHER, "plots")),
     Tier(("widgets",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, "plots")),

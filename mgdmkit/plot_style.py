@@ -1,0 +1,91 @@
+"""The look that all figures share, and the small parts they are put together from.
+
+Every figure can be read in grey and by the colour-blind: what colour tells, a shape, a dash or a place tells too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+
+INK, GREY = "#222222", "#8a8a8a"
+TRUE, OTHER = "#c2410c", "#9ec5e8"  # the true label dark, the others light: apart without colour, too
+LINES = ("#0b4f8a", "#c2410c", "#2a9d8f", "#7b3f8c", "#b8860b", "#555555")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "v", "P", "X")
+SMALL = 9  # points: the smallest text in a figure of the default size
+NARROWEST_ROW = 0.14  # inches a tick label of that size needs
+
+
+def style() -> None:
+    """Set the look of all figures; call it once, before the first."""
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        palette=list(LINES),
+        rc={
+            "figure.figsize": (6.4, 3.6),
+            "figure.constrained_layout.use": True,
+            "savefig.dpi": 150,
+            "savefig.bbox": "tight",
+            "svg.fonttype": "none",  # text stays text in vector files
+            "pdf.fonttype": 42,
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.labelsize": 11,
+            "xtick.labelsize": SMALL,
+            "ytick.labelsize": SMALL,
+            "legend.fontsize": SMALL,
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": INK,
+            "text.color": INK,
+            "image.cmap": "Blues",  # white to dark: the order survives a grey printer
+        },
+    )
+
+
+def array(values: Any) -> np.ndarray:
+    """A tensor, on any device and with a gradient or not, or anything that numpy takes."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def label_ticks(axis: Any, labels: Sequence[str] | None, rotation: int = 0) -> None:
+    axis.set_ticks(range(len(labels)) if labels is not None else [])
+    if labels is not None:
+        axis.set_ticklabels(labels, rotation=rotation)
+    axis.set_tick_params(length=0)
+
+
+def outline(ax: Axes) -> None:
+    ax.spines[:].set_visible(True)
+
+
+def name_line_ends(ax: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
+    """Write each line's name at the right edge, beside its last value, in its colour, none over another.
+
+    Args:
+        ends: name -> (last value, colour). The limits of the y axis must be final.
+    """
+    low, high = ax.get_ylim()
+    order = sorted(ends, key=lambda name: ends[name][0])
+    inches = ax.get_window_extent().height / ax.figure.dpi
+    gap = max(0.08, 1.3 * SMALL / 72 / inches)
+    places = _spread([(ends[name][0] - low) / (high - low) for name in order], gap)
+    for name, place in zip(order, places, strict=True):
+        ax.text(1.02, place, name, color=ends[name][1], transform=ax.transAxes, va="center", fontsize=SMALL)
+
+
+def _spread(places: list[float], gap: float) -> list[float]:
+    """Move sorted places apart until neighbours are `gap` from each other, around where they were."""
+    spread = list(places)
+    for _ in range(100):
+        for i in range(1, len(spread)):
+            push = (gap - (spread[i] - spread[i - 1])) / 2
+            if push > 0:
+                spread[i - 1], spread[i] = spread[i - 1] - push, spread[i] + push
+    return spread
