@@ -1,7 +1,8 @@
 """`mgdm experiment ...`: grids of trainings over seeds. Beside them `mgdm notebooks` and `mgdm complexity`."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -11,87 +12,153 @@ app = tyro.extras.SubcommandApp()
 ROOT = Path("runs/demo")
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """What all experiments are told."""
+
+    out: Path
+    """The CSV to write, a row for each variant; what belongs to it goes beside it, as NAME_runs.csv and so on."""
+    root: Path = ROOT
+    """Where data, weights, features and runs live; what is missing is made."""
+    preset: str = "demo"
+    """smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos."""
+    seeds: int = 5
+    """Trainings of each variant."""
+    workers: int = 1
+    """Processes that train, one core each."""
+
+    def prepared(self):
+        from mgdmkit.pipeline import prepare
+
+        return prepare(self.root, self.preset)
+
+
+Common = Annotated[Experiment, tyro.conf.arg(name="")]
+
+
+def _run(common: Experiment, prepared, grid, split: Literal["val", "test"] = "test") -> None:
+    from mgdmkit.experiments import run_grid
+
+    table = run_grid(prepared, grid, common.seeds, common.out, split=split, workers=common.workers).summary
+    shown = ["run", "seeds", "N", "top1_mean", "top1_std", "top5_mean", "difference", "low", "high", "mcnemar_p"]
+    print(table[[column for column in shown if column in table]].to_string(index=False, na_rep=""))
+    done("table", common.out)
+
+
 @app.command
-def k(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, workers: int = 1) -> None:
-    """No negatives, 3 and 7 hard ones, 3 random ones, on the test split of StickActions.
+def k(
+    common: Common,
+    ks: tuple[int, ...] = (0, 3, 5, 7, 9),
+    guide: Literal["positive", "each"] = "positive",
+) -> None:
+    """Tables 1-3: k hardest negatives, the easy end "3 (bot)", and random ones, on the test split.
 
     With few classes of your own there are not so many negatives; a k that does not exist is left out.
 
     Args:
-        out: The CSV to write, a row for each run.
-        root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
-        seeds: Trainings of each variant.
-        workers: Processes that train, one core each.
+        ks: How many negatives; the first is what the others are compared with.
+        guide: Which text chooses the frames (eq. 15): the group's positive for all its texts, or each its own.
     """
-    from mgdmkit.experiments import K_GRID, run_grid, summary
-    from mgdmkit.pipeline import prepare
+    from mgdmkit.grids import k_grid
 
-    prepared = prepare(root, preset)
-    variants = [variant for variant in K_GRID if variant.k <= prepared.negatives.indices.shape[1]]
-    print(summary(run_grid(prepared, variants, seeds, out, workers=workers)).to_string())
-    done("table", out)
+    prepared = common.prepared()
+    depth, labels = prepared.negatives.indices.shape[1], len(prepared.texts.labels)
+    _run(common, prepared, k_grid(ks, depth, labels, guide))
 
 
 @app.command
-def recipe(out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 2, workers: int = 1) -> None:
-    """Learning rate and epochs of the small recipe, on the validation split of StickActions.
+def modules(common: Common, negatives: int = 7) -> None:
+    """Table 7: without video representer, without semantic discriminator, whole, on the test split.
 
     Args:
-        out: The CSV to write, a row for each run.
-        root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
-        seeds: Trainings of each variant.
-        workers: Processes that train, one core each.
-    """
-    from mgdmkit.experiments import RECIPE_GRID, run_grid, summary
-    from mgdmkit.pipeline import prepare
-
-    table = run_grid(prepare(root, preset), RECIPE_GRID, seeds, out, split="val", workers=workers)
-    print(summary(table).to_string())
-    done("table", out)
-
-
-@app.command
-def readings(
-    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 3, workers: int = 1
-) -> None:
-    """Each reading of the paper against the default, paired over the test videos of StickActions and the seeds.
-
-    Args:
-        out: The CSV to write, a row for each reading; the runs go beside it, to NAME_runs.csv.
-        root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
-        seeds: Trainings of each reading.
         negatives: k, hard negatives in a group.
-        workers: Processes that train, one core each.
     """
-    from mgdmkit.experiments import compare_readings
-    from mgdmkit.pipeline import prepare
+    from mgdmkit.grids import modules_grid
 
-    print(compare_readings(prepare(root, preset), negatives, seeds, out, workers=workers).to_string(index=False))
-    done("table", out)
+    _run(common, common.prepared(), modules_grid(negatives))
 
 
 @app.command
-def blind(
-    out: Path, root: Path = ROOT, preset: str = "demo", seeds: int = 3, negatives: int = 3, workers: int = 1
-) -> None:
-    """Shortcut audit: can the positive be told from its group without the video? On the test split of StickActions.
+def adaptive(common: Common, split: Literal["val", "test"] = "test", margins: tuple[float, ...] = (2.0,)) -> None:
+    """Beyond the paper: negatives chosen per video, those that come within a margin of the positive, at most 9.
 
     Args:
-        out: The CSV to write: context, guide, trained or not, blindfold, seed, accuracy with its interval, chance.
-        root: Where data, weights, features and runs live; what is missing is made.
-        preset: smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
-        seeds: Trainings of each variant.
-        negatives: k, hard negatives in a group.
-        workers: Processes that train, one core each.
+        split: Choose the margin on val; read test once.
+        margins: How far below the positive a negative may lie: log of the ratio of CLIP's scores.
     """
-    from mgdmkit.experiments import audit
-    from mgdmkit.pipeline import prepare
+    from mgdmkit.grids import adaptive_grid
 
-    print(audit(prepare(root, preset), negatives, seeds, out, workers=workers).to_string(index=False))
-    done("table", out)
+    _run(common, common.prepared(), adaptive_grid(margins=margins), split)
+
+
+@app.command
+def batch(common: Common, sizes: tuple[int, ...] = (8, 32, 128)) -> None:
+    """Beyond the paper: do negatives matter when a batch already holds every class? On the test split.
+
+    Args:
+        sizes: Videos in a batch; each trains for the same number of optimiser steps.
+    """
+    from mgdmkit.grids import batch_grid
+
+    _run(common, common.prepared(), batch_grid(sizes))
+
+
+@app.command
+def curves(common: Common, epochs: int = 320) -> None:
+    """Beyond the paper: do negatives buy speed or a higher ceiling? Validation Top-1 after each epoch.
+
+    Args:
+        epochs: Of each training, well past convergence.
+    """
+    from mgdmkit.grids import curves_grid, learning_curves
+
+    learning_curves(common.prepared(), curves_grid(epochs), common.seeds, common.out, workers=common.workers)
+    done("table", common.out)
+
+
+@app.command
+def recipe(common: Common) -> None:
+    """Learning rate and epochs of the small recipe, on the validation split."""
+    from mgdmkit.grids import recipe_grid
+
+    _run(common, common.prepared(), recipe_grid(), "val")
+
+
+@app.command
+def depth(common: Common) -> None:
+    """Blocks of the two modules, on the validation split."""
+    from mgdmkit.grids import depth_grid
+
+    _run(common, common.prepared(), depth_grid(), "val")
+
+
+@app.command
+def readings(common: Common, negatives: int = 3) -> None:
+    """Each reading of the paper against the default, paired over the test videos and the seeds.
+
+    Args:
+        negatives: k, hard negatives in a group.
+    """
+    from mgdmkit.grids import compare_readings
+
+    table = compare_readings(common.prepared(), negatives, common.seeds, common.out, workers=common.workers)
+    print(table.to_string(index=False))
+    done("table", common.out)
+
+
+@app.command
+def blind(common: Common, negatives: int = 3) -> None:
+    """Shortcut audit: can the positive be told from its group without the video? On the test split.
+
+    Args:
+        negatives: k, hard negatives in a group.
+    """
+    from mgdmkit.audit import audit
+
+    table = audit(common.prepared(), negatives, common.seeds, common.out, workers=common.workers)
+    columns = ["context", "guide", "trained", "blindfold"]
+    print(table.groupby(columns, sort=False)[["accuracy", "chance"]].mean().round(2).to_string())
+    done("table", common.out)
 
 
 def notebooks(out: Path = ROOT, preset: Literal["smoke", "demo", "full"] = "demo", only: str = "") -> None:

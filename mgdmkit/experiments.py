@@ -1,7 +1,7 @@
-"""Grids of trainings over seeds, as tidy tables: k, the recipe, the readings, the shortcut audit.
+"""Trainings over seeds as tidy tables: each variant against another, on the same videos and from the same weights.
 
 Every row of a grid sees the same videos; runs with the same seed start from the same weights and see the videos in
-the same order. Runs that are finished are loaded, so an interrupted grid continues.
+the same order. Runs that are finished are loaded, so an interrupted grid continues. `grids.py` holds the grids.
 """
 
 import dataclasses
@@ -10,18 +10,19 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
+from mgdmkit.calibration import calibration, true_margins
 from mgdmkit.config import MGDMConfig, check_counts, write_text_atomic
-from mgdmkit.evaluate import Scores, blind_accuracy, label_rank, paired_difference, score
+from mgdmkit.evaluate import Scores, label_rank, mcnemar, paired_difference, score
 from mgdmkit.inference import Inference
-from mgdmkit.mining import select, zero_shot_logits
+from mgdmkit.mining import zero_shot_logits
 from mgdmkit.pipeline import Prepared, Trained, prepare, run_name, train_and_score
-from mgdmkit.train import new_model
 
 
 @dataclass(frozen=True)
@@ -63,40 +64,88 @@ class Variant:
         )
 
 
-K_GRID = (Variant(0), Variant(3), Variant(7), Variant(3, "random"))
-"""No negatives, the hardest 3 and 7, and 3 random ones: the control that tells *hard* from *more*."""
-
-RECIPE_GRID = tuple(
-    Variant(k, training={"lr": lr, "epochs": epochs, "warmup_epochs": epochs / 10})
-    for epochs, lr in ((40, 1e-3), (40, 3e-3), (80, 1e-3), (80, 3e-3), (80, 6e-3), (160, 1e-3), (160, 3e-3))
-    for k in (0, 3)
-)
-"""For the validation split: how fast and how long the small model learns, with and without negatives."""
-
-READINGS: tuple[dict[str, Any], ...] = (
-    {"target": "softmax10"},
-    {"empty_columns": "uniform"},
-    {"target": "softmax10", "empty_columns": "uniform"},
-    {"empty_columns": "mask"},
-    {"t2v_mean": "all"},
-    {"similarity": "dot_text_normalized"},
-    {"attention": "dot"},
-    {"guide": "each"},
-    {"context": "joint"},
-    {"inference": "rerank"},
-    {"frame_positions": False},
-)
-"""One departure from the defaults each; the third is the lineage's softmax(10 Q) in both of its effects."""
-
-
-def reading(options: dict[str, Any], k: int) -> Variant:
-    """A variant that differs from the default with k hard negatives in `options`, wherever they belong."""
+def reading(options: dict[str, Any], k: int, negatives: str = "top") -> Variant:
+    """A variant that differs from the default with k negatives in `options`, wherever they belong."""
     options = dict(options)
     inference = options.pop("inference", None)
     of_model = {f.name for f in dataclasses.fields(MGDMConfig)}
     model = {key: value for key, value in options.items() if key in of_model}
     training = {key: value for key, value in options.items() if key not in of_model}
-    return Variant(k, model=model, training=training, inference=inference)
+    return Variant(k, negatives, model=model, training=training, inference=inference)
+
+
+class Against(NamedTuple):
+    """A row of a grid, and the row that it is compared with."""
+
+    variant: Variant
+    other: Variant
+
+
+class Tables(NamedTuple):
+    """What a grid leaves; percentages where a column does not say otherwise."""
+
+    summary: pd.DataFrame
+    """A row a variant: means over its seeds, and the difference to the variant it is compared with."""
+    runs: pd.DataFrame
+    """A row a training: scores, calibration and margins."""
+    classes: pd.DataFrame
+    """A row a variant and class: Top-1 over all seeds, and how confusable the class is for frozen CLIP."""
+    reliability: pd.DataFrame
+    """A row a variant and bin of confidence: videos of all seeds, mean confidence, accuracy."""
+
+
+def run_grid(
+    prepared: Prepared,
+    grid: Sequence[Against],
+    seeds: int,
+    out: Path,
+    *,
+    split: str = "test",
+    workers: int = 1,
+) -> Tables:
+    """Train every variant with seeds 0 .. seeds - 1, score and compare them; zero-shot CLIP comes first.
+
+    Args:
+        out: the CSV of the summary. `<stem>_runs.csv` beside it grows with each run; `<stem>_classes.csv` and
+            `<stem>_reliability.csv` come at the end.
+        workers: processes that train beside one another, on one core each.
+    """
+    beside = {name: out.with_name(f"{out.stem}_{name}.csv") for name in ("runs", "classes", "reliability")}
+    variants = [row.variant for row in grid]
+    runs, logits = train_grid(prepared, variants, seeds, beside["runs"], split=split, workers=workers)
+    labels = prepared.videos(split).labels
+    tables = Tables(
+        _summary(grid, runs, logits, labels),
+        runs,
+        _per_class(prepared, logits, labels, split),
+        _reliability(logits, labels),
+    )
+    for path, table in ((out, tables.summary), (beside["classes"], tables.classes), (beside["reliability"], tables[3])):
+        write_text_atomic(path, table.to_csv(index=False))
+    return tables
+
+
+ZERO_SHOT = "zero-shot CLIP"
+
+
+def train_grid(
+    prepared: Prepared, variants: Sequence[Variant], seeds: int, out: Path, *, split: str = "test", workers: int = 1
+) -> tuple[pd.DataFrame, dict[str, list[Tensor]]]:
+    """The table of the runs, rewritten after each, and by the variants' names the logits (N, C) of each seed."""
+    check_counts(seeds=seeds, workers=workers)
+    jobs = [(variant, seed) for seed in range(seeds) for variant in {v.name: v for v in variants}.values()]
+    train_ahead(prepared, jobs, workers)
+    part, labels = prepared.features.split(split), prepared.videos(split).labels
+    logits = {ZERO_SHOT: [zero_shot_logits(part.frame_features, part.text_features, prepared.features.logit_scale)]}
+    rows = [table_row(ZERO_SHOT, "", "", "", score(logits[ZERO_SHOT][0], labels))]
+    rows[0] |= beyond_top1(logits[ZERO_SHOT][0], labels, prepared.features.logit_scale)
+    for variant, seed in jobs:
+        trained = variant.run(prepared, seed, split)
+        logits.setdefault(variant.name, []).append(trained.logits)
+        row = table_row(variant.name, variant.k, variant.negatives if variant.k else "", seed, trained.scores)
+        rows.append(row | beyond_top1(trained.logits, labels, trained.model.logit_scale.exp().item()))
+        write_text_atomic(out, pd.DataFrame(rows).to_csv(index=False))
+    return pd.DataFrame(rows), logits
 
 
 def table_row(run: str, k: int | str, negatives: str, seed: int | str, scores: Scores) -> dict[str, Any]:
@@ -111,42 +160,15 @@ def zero_shot_row(prepared: Prepared, split: str = "test") -> dict[str, Any]:
     """Frozen CLIP without any training."""
     part = prepared.features.split(split)
     return table_row(
-        "zero-shot CLIP", "", "", "", score(zero_shot_logits(part.frame_features, part.text_features), part.labels)
+        ZERO_SHOT, "", "", "", score(zero_shot_logits(part.frame_features, part.text_features), part.labels)
     )
 
 
-def run_grid(
-    prepared: Prepared,
-    variants: Sequence[Variant],
-    seeds: int,
-    out: Path,
-    *,
-    split: str = "test",
-    workers: int = 1,
-) -> pd.DataFrame:
-    """Train every variant with seeds 0 .. seeds - 1, score it, and rewrite the table after each run.
-
-    Args:
-        out: the CSV; its first row is zero-shot CLIP.
-        workers: processes that train beside one another, on one core each.
-    """
-    return _run_grid(prepared, variants, seeds, out, split, workers)[0]
-
-
-def _run_grid(
-    prepared: Prepared, variants: Sequence[Variant], seeds: int, out: Path, split: str, workers: int
-) -> tuple[pd.DataFrame, dict[str, list[torch.Tensor]]]:
-    """The table, and by the variants' names the logits (N, C) of each seed."""
-    check_counts(seeds=seeds, workers=workers)
-    jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
-    _train_ahead(prepared, jobs, workers)
-    rows, logits = [zero_shot_row(prepared, split)], {variant.name: [] for variant in variants}
-    for variant, seed in jobs:
-        trained = variant.run(prepared, seed, split)
-        logits[variant.name].append(trained.logits)
-        rows.append(table_row(variant.name, variant.k, variant.negatives if variant.k else "", seed, trained.scores))
-        write_text_atomic(out, pd.DataFrame(rows).to_csv(index=False))
-    return pd.DataFrame(rows), logits
+def beyond_top1(logits: Tensor, labels: Tensor, logit_scale: float) -> dict[str, float]:
+    """nll in nats, ece in percent, and the median margin, a difference of cosines."""
+    found = calibration(logits, labels)
+    margin = true_margins(logits, labels, logit_scale).median().item()
+    return {"nll": round(found.nll, 4), "ece": round(100 * found.ece, 2), "margin": round(margin, 5)}
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -157,77 +179,75 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def compare_readings(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1) -> pd.DataFrame:
-    """Each reading against the default, on the same test videos and seeds.
+def correct(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """(S, N) is video n right with seed s."""
+    return torch.stack([label_rank(of_seed, labels) == 0 for of_seed in logits])
 
-    Args:
-        out: the CSV to write, with a row for each reading; the runs go to a CSV beside it, `<stem>_runs.csv`.
-    Returns:
-        reading, k, seeds, N, top1_mean, top1_std, then Top-1 against the default's: difference, low, high (95%
-        bootstrap over seeds and videos). All in percent.
+
+def compare(ours: Tensor, theirs: Tensor) -> dict[str, float]:
+    """Top-1 of one variant minus another's, of (S, N) tables of what is right.
+
+    difference, low, high: points, with the 95% bootstrap interval over seeds and videos; seeds_better: how many seeds
+    gain; mcnemar_p: the exact test on the videos, the median of the seeds' p, since seeds share their videos.
     """
-    check_counts(k=k)
-    variants = {_words(options): reading(options, k) for options in ({}, *READINGS)}
-    runs, labels = out.with_name(f"{out.stem}_runs.csv"), prepared.videos("test").labels
-    _, logits = _run_grid(prepared, list(variants.values()), seeds, runs, "test", workers)
-    correct = {
-        name: torch.stack([label_rank(of_seed, labels) == 0 for of_seed in logits[variant.name]])
-        for name, variant in variants.items()
-    }  # (S, N) each
+    points = [round(100 * x, 3) + 0.0 for x in paired_difference(ours, theirs)]
+    p = torch.tensor([mcnemar(a, b) for a, b in zip(ours, theirs, strict=True)], dtype=torch.double)
+    better = int((ours.sum(dim=1) > theirs.sum(dim=1)).sum())
+    # The median of an even number of seeds is between two: the mean of both.
+    return dict(zip(("difference", "low", "high"), points, strict=True)) | {
+        "seeds_better": better,
+        "mcnemar_p": float(f"{p.quantile(0.5).item():.3g}"),
+    }
+
+
+def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list[Tensor]], labels: Tensor):
+    means = runs.groupby("run", sort=False)[["top1", "top5", "nll", "ece", "margin"]].mean()
+    spread = runs.groupby("run", sort=False)["top1"].std()
+    right = {name: correct(found, labels) for name, found in logits.items()}
     rows = []
-    for name, right in correct.items():
-        top1 = 100 * right.double().mean(dim=1)
-        versus = [round(100 * x, 3) + 0.0 for x in paired_difference(right, correct["default"])]
-        spread = top1.std().item() if seeds > 1 else float("nan")
-        rows.append((name, k, seeds, len(labels), round(top1.mean().item(), 2), round(spread, 2), *versus))
-    columns = ["reading", "k", "seeds", "N", "top1_mean", "top1_std", "difference", "low", "high"]
-    table = pd.DataFrame(rows, columns=columns)
-    write_text_atomic(out, table.to_csv(index=False))
-    return table
+    for name, variant, other in [(ZERO_SHOT, None, None), *((row.variant.name, *row) for row in grid)]:
+        row = {
+            "run": name,
+            "k": variant.k if variant else "",
+            "negatives": variant.negatives if variant and variant.k else "",
+            "seeds": len(right[name]) if variant else "",
+            "N": len(labels),
+            "top1_mean": round(means["top1"][name], 2),
+            "top1_std": round(spread[name], 2),
+            **{f"{column}_mean": round(means[column][name], 4) for column in ("top5", "nll", "ece", "margin")},
+        }
+        if other and other.name != name:
+            row |= {"against": other.name, **compare(right[name], right[other.name])}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _words(options: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in options.items()) or "default"
-
-
-AUDITED: tuple[dict[str, Any], ...] = (
-    {},
-    {"guide": "each"},
-    {"context": "joint"},
-    {"context": "joint", "guide": "each"},
-)
-"""Who could give the positive away: its group in the discriminator, all groups, or the text that guides the frames."""
-
-
-def audit(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1) -> pd.DataFrame:
-    """Blind accuracy (see `blind_accuracy`) on the test videos before and after training.
-
-    Returns:
-        context, guide, trained, blindfold, seed, N, accuracy, low, high, chance; the last four in percent.
-    """
-    check_counts(k=k, seeds=seeds, workers=workers)
-    variants = [reading(options, k) for options in AUDITED]
-    jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
-    _train_ahead(prepared, jobs, workers)
-    videos, texts = prepared.videos("test"), prepared.texts.text_features
-    groups = torch.cat([videos.labels[:, None], select(prepared.negatives_of("test"), k)], dim=1)
+def _per_class(prepared: Prepared, logits: dict[str, list[Tensor]], labels: Tensor, split: str) -> pd.DataFrame:
+    """Confusable: the share of a class's training videos for which frozen CLIP prefers another label."""
+    training = prepared.videos("train").labels
+    misread = (prepared.negatives_of("train").positive_rank > 0).double()
     rows = []
-    for variant, seed in tqdm(jobs, desc="audit", unit="model"):
-        trained = variant.run(prepared, seed).model.cpu()
-        untrained = new_model(trained.config, seed)
-        for model in (untrained, trained):
-            for blindfold in ("none", "zeros", "other"):
-                found = blind_accuracy(model, videos.frame_features, texts, groups, blindfold, seed=seed)
-                shares = [round(100 * x, 2) for x in (*found[:3], 1 / (1 + k))]
-                config = trained.config
-                rows.append((config.context, config.guide, model is trained, blindfold, seed, found.n, *shares))
-        columns = ["context", "guide", "trained", "blindfold", "seed", "N", "accuracy", "low", "high", "chance"]
-        table = pd.DataFrame(rows, columns=columns)
-        write_text_atomic(out, table.to_csv(index=False))
-    return table
+    for name, found in logits.items():
+        right = correct(found, labels).double()
+        for c, label in enumerate(prepared.features.classes):
+            own = labels == c
+            if own.any():
+                confusable = round(100 * misread[training == c].mean().item(), 2)
+                top1 = round(100 * right[:, own].mean().item(), 2)
+                rows.append((name, label, len(found), int(own.sum()), top1, confusable))
+    return pd.DataFrame(rows, columns=["run", "label", "seeds", "N", "top1", "confusable"])
 
 
-def _train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int) -> None:
+def _reliability(logits: dict[str, list[Tensor]], labels: Tensor) -> pd.DataFrame:
+    rows = []
+    for name, found in logits.items():
+        bins = calibration(torch.cat(found), labels.repeat(len(found))).bins
+        for i, (n, confidence, accuracy) in enumerate(bins.tolist()):
+            rows.append((name, i, int(n), round(100 * confidence, 2), round(100 * accuracy, 2)))
+    return pd.DataFrame(rows, columns=["run", "bin", "n", "confidence", "accuracy"])
+
+
+def train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int) -> None:
     """Train the jobs in processes of their own; who asks for one of them afterwards finds it finished.
 
     A model of this size can't use two cores, two trainings can.

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from mgdmkit import mine_negatives
-from mgdmkit.evaluate import blind_accuracy, score
-from mgdmkit.experiments import READINGS, Variant, audit, compare_readings, reading, run_grid, summary, table_row
+from mgdmkit.audit import audit
+from mgdmkit.evaluate import blind_accuracy, mcnemar, paired_difference, score
+from mgdmkit.experiments import Against, Variant, compare, correct, reading, run_grid, summary, table_row, train_grid
 from mgdmkit.features import Features
+from mgdmkit.grids import READINGS, batch_grid, compare_readings, curves_grid, k_grid, learning_curves, modules_grid
 from mgdmkit.pipeline import Prepared, prepare
 from mgdmkit.train import new_model
 
@@ -32,7 +34,7 @@ VARIANTS = (Variant(0), Variant(3), Variant(3, "random"))
 
 def test_one_row_a_run_and_the_same_videos_in_each(prepared, tmp_path):
     out = tmp_path / "results" / "k.csv"
-    table = run_grid(prepared, VARIANTS, 2, out)
+    table, _ = train_grid(prepared, VARIANTS, 2, out)
     assert list(table["run"]) == ["zero-shot CLIP", *["k0", "k3-top", "k3-random"] * 2]
     assert set(table["N"]) == {12}
     assert (table["top1_low"] <= table["top1"]).all() and (table["top1"] <= table["top5"]).all()
@@ -43,9 +45,9 @@ def test_one_row_a_run_and_the_same_videos_in_each(prepared, tmp_path):
 
 
 def test_a_second_call_loads_every_run(prepared, tmp_path, monkeypatch):
-    first = run_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
+    first, _ = train_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
     monkeypatch.setattr("mgdmkit.train._train_epoch", lambda *a, **k: pytest.fail("retrained"))
-    again = run_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
+    again, _ = train_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
     pd.testing.assert_frame_equal(first, again)
 
 
@@ -59,8 +61,67 @@ def test_an_interrupted_grid_keeps_its_finished_rows(prepared, tmp_path, monkeyp
 
     monkeypatch.setattr(Variant, "run", fail_on_random)
     with pytest.raises(KeyboardInterrupt):
-        run_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
+        train_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
     assert list(pd.read_csv(tmp_path / "k.csv")["run"]) == ["zero-shot CLIP", "k0", "k3-top"]
+
+
+def test_the_summary_compares_each_row_with_its_own_other(prepared, tmp_path):
+    k0, k3, random = VARIANTS
+    tables = run_grid(prepared, [Against(k0, k0), Against(k3, k0), Against(random, k3)], 2, tmp_path / "k.csv")
+    rows, labels = tables.summary.set_index("run"), prepared.videos("test").labels
+    assert list(rows.index) == ["zero-shot CLIP", "k0", "k3-top", "k3-random"]
+    assert rows["against"].isna().tolist() == [True, True, False, False]
+    right = {v.name: correct([v.run(prepared, seed).logits for seed in (0, 1)], labels) for v in VARIANTS}
+    for ours, theirs in (("k3-top", "k0"), ("k3-random", "k3-top")):
+        expected = paired_difference(right[ours], right[theirs])
+        assert rows["against"][ours] == theirs
+        found = rows.loc[ours, ["difference", "low", "high"]].tolist()
+        assert found == pytest.approx([100 * x for x in expected], abs=1e-3)
+    means = tables.runs.groupby("run")[["top1", "nll", "ece", "margin"]].mean()
+    assert rows["nll_mean"]["k0"] == pytest.approx(means["nll"]["k0"], abs=1e-4)
+    assert set(tables.classes["run"]) == set(rows.index) and len(tables.classes) == 4 * 12
+    of_k0 = tables.classes[tables.classes["run"] == "k0"]
+    assert (of_k0["top1"] * of_k0["N"]).sum() / 12 == pytest.approx(rows["top1_mean"]["k0"], abs=0.02)
+    assert tables.reliability.groupby("run")["n"].sum().to_dict() == {
+        "zero-shot CLIP": 12,
+        "k0": 24,
+        "k3-top": 24,
+        "k3-random": 24,
+    }
+    for name, table in zip(("k", "k_runs", "k_classes", "k_reliability"), tables, strict=True):
+        assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table)
+
+
+def test_a_comparison_names_the_median_p_of_the_seeds():
+    ours, theirs = torch.rand(2, 3, 40, generator=torch.Generator().manual_seed(0)) > 0.4
+    found = compare(ours, theirs)
+    assert found["mcnemar_p"] == pytest.approx(sorted(map(mcnemar, ours, theirs))[1], rel=0.01)
+    assert found["seeds_better"] == sum(int(a.sum() > b.sum()) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_the_grids_of_the_paper():
+    names = [row.variant.name for row in k_grid((0, 3, 5, 7, 9), 9, 60)]
+    assert names == ["k0", "k3-top", "k5-top", "k7-top", "k9-top", "k3-bot", "k3-random", "k7-random"]
+    assert {row.other.name for row in k_grid((0, 3), 9, 60)} == {"k0"}
+    assert [row.variant.name for row in k_grid((0, 1, 3, 5), 5, 6)] == ["k0", "k1-top", "k3-top", "k5-top", "k3-random"]
+    each = k_grid((0, 3), 9, 60, "each")
+    assert [row.variant.name for row in each][:2] == ["k0", "k3-top-guide=each"], "k = 0 is the same model"
+    assert [row.variant.model for row in modules_grid()] == [{}, {"representer": False}, {"discriminator": False}]
+
+
+def test_batches_of_all_sizes_take_as_many_steps():
+    for variant, other in batch_grid((8, 32, 128)):
+        size, epochs = variant.training.get("batch_size", 32), variant.training.get("epochs", 80)
+        assert epochs / size == 80 / 32 and other.k == 0 and other.training == variant.training
+
+
+def test_learning_curves_are_read_on_validation_alone(prepared, tmp_path):
+    variants = curves_grid(20, ks=(0,))
+    assert [variant.k for variant in variants] == [0, 3]
+    table = learning_curves(prepared, variants, 1, tmp_path / "curves.csv")
+    assert len(table) == 2 * 20 and table["epoch"].max() == 20
+    assert set(pd.read_csv(tmp_path / "curves.csv")) == {"run", "seed", "epoch", "loss", "val_top1"}
+    assert not list(prepared.root.glob("runs/*/scores-test*")) and list(prepared.root.glob("runs/*/scores-val.json"))
 
 
 def test_summary_is_the_mean_and_sample_deviation_over_seeds():
@@ -124,7 +185,7 @@ def test_nothing_is_trained_for_a_count_of_zero(prepared, tmp_path, seeds, k, wo
 @pytest.mark.slow
 def test_two_processes_leave_what_one_would(tmp_path):
     alone, beside = (prepare(tmp_path / name, "smoke", quiet=True) for name in ("alone", "beside"))
-    one = run_grid(alone, VARIANTS, 1, tmp_path / "one.csv")
-    two = run_grid(beside, VARIANTS, 1, tmp_path / "two.csv", workers=2)
+    one, _ = train_grid(alone, VARIANTS, 1, tmp_path / "one.csv")
+    two, _ = train_grid(beside, VARIANTS, 1, tmp_path / "two.csv", workers=2)
     assert list(one["run"]) == list(two["run"]) and set(one["N"]) == set(two["N"])
     assert all((beside.root / "runs" / f"{variant.name}-seed0" / "model.safetensors").is_file() for variant in VARIANTS)

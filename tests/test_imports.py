@@ -35,7 +35,8 @@ STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
-    *("inference", "evaluate", "official_split", "recognizer", "experiments", "complexity", "pipeline"),
+    *("inference", "evaluate", "official_split", "recognizer", "complexity", "pipeline"),
+    *("calibration", "experiments", "grids", "audit"),
     *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_rows", "reproduce_tables"),
 )
 

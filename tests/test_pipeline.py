@@ -13,9 +13,9 @@ import mgdmkit.pipeline as module
 import mgdmkit.pretrain
 import mgdmkit.stickactions
 import mgdmkit.train
+from mgdmkit.audit import AUDITED, audit
 from mgdmkit.clip import FrozenClip
 from mgdmkit.datasets import DATASETS
-from mgdmkit.experiments import AUDITED, audit
 from mgdmkit.features import Features, corpus_texts, load_features
 from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives, mine_negatives
