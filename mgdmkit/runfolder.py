@@ -36,11 +36,15 @@ def claim(path: Path, recipe: dict[str, Any], *, ignore: tuple[str, ...] = ()) -
     held, asked = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(recipe)
     keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
     if keys:
-        parts = [f"{key} is {held.get(key)!r} there, {asked.get(key)!r} here" for key in keys]
+        parts = [f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
         raise FolderError(
             f"{path.parent} holds something else: {'; '.join(parts)[:800]}. "
             f"Take another folder, or delete this one to make it anew"
         )
+
+
+def _shown(flat: dict[str, Any], key: str) -> str:
+    return repr(flat[key]) if key in flat else "not named"
 
 
 def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:

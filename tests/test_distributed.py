@@ -96,7 +96,7 @@ def test_an_interrupted_training_ends_in_the_weights_of_one_process_with_twice_t
 
 
 def test_another_number_of_processes_cannot_continue_a_run(two_processes):
-    with pytest.raises(FolderError, match="processes is 2 there, None here"):
+    with pytest.raises(FolderError, match="processes is 2 there, not named here"):
         train_tiny(two_processes[0] / "tiny", batch_size=8)
 
 

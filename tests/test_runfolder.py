@@ -35,7 +35,7 @@ def test_every_difference_is_listed_nested_ones_by_their_path(tmp_path):
         claim(path, other)
     message = str(caught.value)
     assert message.startswith(f"{tmp_path} holds something else: ")
-    for part in ("model.head.width is 2 there, 3 here", "data is 'abc' there, 'xyz' here", "new is None there, True"):
+    for part in ("model.head.width is 2 there, 3 here", "data is 'abc' there, 'xyz' here", "new is not named there, True"):
         assert part in message
     assert "model.dim" not in message and "where" not in message
     assert message.endswith("Take another folder, or delete this one to make it anew")
@@ -44,7 +44,7 @@ def test_every_difference_is_listed_nested_ones_by_their_path(tmp_path):
 
 def test_what_is_missing_here_differs_too(tmp_path):
     claim(tmp_path / "recipe.json", RECIPE)
-    with pytest.raises(FolderError, match=r"model\.head\.width is 2 there, None here"):
+    with pytest.raises(FolderError, match=r"model\.head\.width is 2 there, not named here"):
         claim(tmp_path / "recipe.json", {**RECIPE, "model": {"dim": 8}})
 
 
