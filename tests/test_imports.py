@@ -27,17 +27,18 @@ class Tier(NamedTuple):
 
 
 DATA = (
-    *("config", "corpus", "exclusions", "datasets", "recipes", "manifest", "manifest_*"),
-    *("video", "stickactions", "stick_*"),
+    *("config", "corpus", "exclusions", "judgements", "datasets", "recipes", "manifest", "manifest_*"),
+    *("video", "playback", "stickactions", "stick_*"),
 )
 FEATURES = ("clip", "features")
 STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
-    *("inference", "evaluate", "official_split", "recognizer", "complexity", "pipeline"),
+    *("inference", "evaluate", "official_split", "recognizer", "complexity", "pipeline", "inspection"),
     *("calibration", "experiments", "grids", "audit"),
     *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_rows", "reproduce_tables"),
+    *("reproduce_pages", "reproduce_settings"),
 )
 
 TIERS = [
@@ -52,7 +53,8 @@ TIERS = [
     Tier(("plots", "plot_*", "diagrams"), siblings=("plots", "plot_*")),
     # A figure of the paper from finished runs: here the two meet.
     Tier(("reproduce_figure",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, *TOGETHER, "plots")),
-    Tier(("widgets",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, "plots")),
+    # The inspector: a picture of what is known, and controls around it.
+    Tier(("widgets", "inspection_*"), siblings=(*DATA, *STORE, *FEATURES, *METHOD, *TOGETHER, "plots", "inspection_*")),
     # These must work, or say why not, where torch does not.
     Tier(("doctor",), siblings=(), forbidden=frozenset(PLOTTING)),
     Tier(("results_page", "headless"), siblings=("config", "results_page"), forbidden=frozenset(PLOTTING)),
