@@ -93,7 +93,7 @@ def test_a_whole_job_on_own_clips(job, clips):
         _, *mined = csv.reader(file)
     other = {"open door": "close door", "close door": "open door"}
     assert [(row[0], row[1]) for row in mined] == [(row["id"], row["label"]) for row in rows]
-    assert all(row[3].rpartition(":")[0] == other[row[1]] for row in mined), "of two labels one is the negative"
+    assert all(row[4].rpartition(":")[0] == other[row[1]] for row in mined), "of two labels one is the negative"
     made = read_run(job / "run")
     assert (made["model"]["dim"], made["model"]["frames"], made["model"]["temporal_layers"]) == (128, 4, 2)
     assert (made["train"]["k"], made["train"]["epochs"], made["train"]["batch_size"]) == (1, 2, 4)
