@@ -34,9 +34,10 @@ def gain_by_confusability(
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
     for third in np.array_split(np.argsort(x, kind="stable"), 3):
         if len(third) > 1:
-            mean, error = gain[third].mean(), 2 * gain[third].std(ddof=1) / len(third) ** 0.5
-            ax.fill_between([x[third].min(), x[third].max()], mean - error, mean + error, color=LINES[0], alpha=0.15)
-            ax.plot([x[third].min(), x[third].max()], [mean, mean], color=LINES[0], linewidth=3)
+            ends, mean = [x[third].min(), x[third].max()], gain[third].mean()
+            error = 2 * gain[third].std(ddof=1) / len(third) ** 0.5
+            ax.fill_between(ends, mean - error, mean + error, color=LINES[0], alpha=0.15, linewidth=0)
+            ax.plot(ends, [mean, mean], color=LINES[0], linewidth=3)
     ax.margins(0.08)
     for c in {int(gain.argmax()), int(gain.argmin())} if names is not None else ():
         right = x[c] > (x.min() + x.max()) / 2
@@ -74,7 +75,7 @@ def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: 
     centres = (np.arange(bins) + 0.5) / bins
     counts.bar(centres, n, width=0.92 / bins, color=OTHER, edgecolor=INK, linewidth=0.6)
     for centre, number in zip(centres, n, strict=True):
-        counts.annotate(str(number), (centre, number), (0, 1), textcoords="offset points", ha="center", fontsize=SMALL)
+        counts.annotate(str(number), (centre, number), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL)
     counts.set(yticks=[], ylim=(0, 1.7 * n.max()))
     counts.tick_params(bottom=False, labelbottom=False)
     counts.spines[:].set_visible(False)

@@ -24,7 +24,7 @@ def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]]
         y = [line[key] for line in history]
         colour = LINES[i % len(LINES)]
         ax.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], marker="o" if len(x) < 4 else None)
-        ends[name] = (y[-1], colour)
+        ends[name] = (x[-1], y[-1], colour)
         ax.set_xlabel(clock)
     name_line_ends(ax, ends)
     ax.set_ylabel(key.replace("_", " "))
@@ -56,7 +56,7 @@ def learning_curves(
         ax.plot(x, mean, color=colour, linestyle=DASHES[i % len(DASHES)])
         if len(values) > 1:
             ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
-        ends[name] = (mean[-1], colour)
+        ends[name] = (x[-1], mean[-1], colour)
     ax.margins(x=0)
     name_line_ends(ax, ends)
     if stop is not None:

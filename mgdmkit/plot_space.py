@@ -103,7 +103,7 @@ def fig5(
         raise ValueError("samples is empty: give one Sample a row")
     figure = plt.figure() if figure is None else figure
     figure.set_layout_engine("constrained")
-    figure.set_size_inches(9.6 if margins_of else 6.4, 2.1 * len(samples) + 1.1)
+    figure.set_size_inches(8.6 if margins_of else 6.4, 2.1 * len(samples) + 1.1)
     widths = [1, 1, 0.85] if margins_of else [1, 1]
     grid = figure.add_gridspec(len(samples), len(widths), width_ratios=widths)
     first: dict[str, Axes] = {}
@@ -115,17 +115,24 @@ def fig5(
             split_vectors(ax, *points, sample.true, "" if column else sample.title)
             if shared is None:
                 first[heading] = ax
-                above = {"xytext": (0, 24), "textcoords": "offset points", "ha": "center", "fontweight": "bold"}
-                ax.annotate(heading, (0.5, 1), xycoords="axes fraction", **above)
+                _heading(ax, heading)
             lowest = row == len(samples) - 1
             ax.tick_params(labelbottom=lowest)
             ax.set_xlabel("cosine, left halves" if lowest else "")
             ax.set_ylabel("" if column else "cosine, right halves")
     handles = ax.get_legend_handles_labels()
     if margins_of:
-        margins(figure.add_subplot(grid[:, 2]), margins_of)
+        beside = margins(figure.add_subplot(grid[:, 2]), margins_of)
+        beside.set_xlabel("margin")
+        _heading(beside, "margins of all videos")
     figure.legend(*handles, loc="outside lower left", ncols=2)
     return figure
+
+
+def _heading(ax: Axes, text: str) -> None:
+    """Above the panel's own title."""
+    look = {"textcoords": "offset points", "ha": "center", "fontweight": "bold"}
+    ax.annotate(text, (0.5, 1), (0, 24), xycoords="axes fraction", **look)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

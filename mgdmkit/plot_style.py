@@ -65,19 +65,21 @@ def outline(ax: Axes) -> None:
     ax.spines[:].set_visible(True)
 
 
-def name_line_ends(ax: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
-    """Write each line's name at the right edge, beside its last value, in its colour, none over another.
+def name_line_ends(ax: Axes, ends: Mapping[str, tuple[float, float, str]]) -> None:
+    """Write each line's name at the right edge, none over another, in its colour and tied to its last point.
 
     Args:
-        ends: name -> (last value, colour). The limits of the y axis must be final.
+        ends: name -> (x, y, colour) of the last point. The limits of the y axis must be final.
     """
     low, high = ax.get_ylim()
-    order = sorted(ends, key=lambda name: ends[name][0])
+    order = sorted(ends, key=lambda name: ends[name][1])
     inches = ax.get_window_extent().height / ax.figure.dpi
-    gap = max(0.08, 1.3 * SMALL / 72 / inches)
-    places = _spread([(ends[name][0] - low) / (high - low) for name in order], gap)
+    places = _spread([(ends[name][1] - low) / (high - low) for name in order], gap=1.3 * SMALL / 72 / inches)
     for name, place in zip(order, places, strict=True):
-        ax.text(1.02, place, name, color=ends[name][1], transform=ax.transAxes, va="center", fontsize=SMALL)
+        x, y, colour = ends[name]
+        tie = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        look = {"color": colour, "va": "center", "fontsize": SMALL, "arrowprops": tie}
+        ax.annotate(name, (x, y), (1.05, place), textcoords="axes fraction", **look)
 
 
 def _spread(places: list[float], gap: float) -> list[float]:

@@ -50,7 +50,7 @@ TIERS = [
     Tier(METHOD, siblings=("config",), outside=frozenset({"torch"})),
     Tier(TOGETHER, siblings=DATA + STORE + FEATURES + METHOD + TOGETHER, forbidden=frozenset(PLOTTING)),
     # Pictures are drawn from tables and arrays, whoever made them.
-    Tier(("plots", "plot_*", "diagrams"), siblings=("plots", "plot_*")),
+    Tier(("plots", "plot_*", "diagrams", "diagram_parts"), siblings=("plots", "plot_*", "diagram_parts")),
     # A figure of the paper from finished runs: here the two meet.
     Tier(("reproduce_figure",), siblings=(*DATA, *STORE, *FEATURES, *METHOD, *TOGETHER, "plots")),
     # The inspector: a picture of what is known, and controls around it.
