@@ -6,7 +6,7 @@ and that over `paper.toml`, so that a row's file says what the row changes and n
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,6 +22,8 @@ TABLE_ROWS = {1: K_ROWS, 2: K_ROWS, 3: K_ROWS, 7: MODULE_ROWS}
 """Rows of each table in the paper's order."""
 TABLE_DATASET = {1: "kinetics400", 2: "hmdb51", 3: "ucf101", 4: "kinetics400", 5: "hmdb51", 6: "ucf101"}
 """Tables of one dataset; Table 7 has a column for each."""
+UNION = ("kinetics400", "hmdb51", "ucf101")
+"""All three label lists; of labels with the same words the first spelling stays."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Recipe(Config):
     """A pretrained tag, the path of a checkpoint, or None for a folder."""
     prompt: str
     """The sentence around a label."""
-    gpus: int
-    """Processes that the paper's batch is spread over, `train.batch_size` videos on each."""
+    paper_batch: int
+    """Videos that the paper contrasts with one another, on all its GPUs."""
     model: MGDMConfig
     train: TrainConfig
     finetune: FineTuneConfig
@@ -70,7 +72,7 @@ class Recipe(Config):
             check_choice("dataset", name, DATASETS)
         if not self.corpus:
             raise ValueError("corpus is empty; name the datasets whose labels are mined")
-        check_counts(gpus=self.gpus)
+        check_counts(paper_batch=self.paper_batch)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -85,6 +87,13 @@ class Recipe(Config):
         except TypeError as error:  # names the keys that are missing
             raise ValueError(str(error).split("() ")[-1]) from error
 
+    @property
+    def corpus_name(self) -> str:
+        """own: the dataset's own labels; union: those of all three; else the datasets, "hmdb51+ucf101"."""
+        if set(self.corpus) == {self.dataset}:
+            return "own"
+        return "union" if set(self.corpus) == set(UNION) else "+".join(self.corpus)
+
     def printed(self, table: int) -> Printed | None:
         """What the paper prints for this row in one of its tables."""
         return self.paper.get(f"table{table}")
@@ -93,6 +102,47 @@ class Recipe(Config):
         """The whole recipe as JSON, a line for each part."""
         lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in self.to_dict().items()]
         return "{\n" + ",\n".join(lines) + "\n}"
+
+
+@dataclass(frozen=True)
+class Overrides(Config):
+    """What a run does otherwise than its recipe says; None leaves that as it is."""
+
+    clip: str | None = None
+    pretrained: str | None = None
+    """In force with `clip`, also when None."""
+    corpus: Literal["own", "union"] | None = None
+    """The dataset's own labels, or those of all three."""
+    batch_size: int | None = None
+    accumulate: int | None = None
+    precision: Literal["auto", "bf16", "fp16", "fp32"] | None = None
+    grad_checkpointing: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.corpus is not None:
+            check_choice("corpus", self.corpus, ("own", "union"))
+
+    def given(self) -> dict[str, Any]:
+        """Those that are not None."""
+        return {name: value for name, value in self.to_dict().items() if value is not None}
+
+    def apply(self, recipe: Recipe) -> Recipe:
+        """The recipe with them in it; `ValueError` for values that no recipe may have."""
+        given = self.given()
+        training = {name: given[name] for name in ("batch_size", "accumulate", "precision") if name in given}
+        tuning = {name: given[name] for name in ("grad_checkpointing",) if name in given}
+        changed: dict[str, Any] = {
+            "train": replace(recipe.train, **training),
+            "finetune": replace(recipe.finetune, **tuning),
+        }
+        if self.clip is not None:
+            changed |= {"clip": self.clip, "pretrained": self.pretrained}
+        if self.corpus not in (None, recipe.corpus_name):
+            changed["corpus"] = (recipe.dataset,) if self.corpus == "own" else UNION
+        return replace(recipe, **changed)
+
+
+NONE = Overrides()
 
 
 def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:

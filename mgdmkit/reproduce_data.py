@@ -78,9 +78,13 @@ def open_source(path: Path, dataset: str | None = None, official_split: int | No
         dataset: what it should be; None: what its labels say.
         official_split: which of split1, split2, split3; None takes the first, where there are such.
     Raises:
-        FileNotFoundError, ManifestError, FolderError: as `read_manifest` and `load_features`.
+        FileNotFoundError: with the command that makes the manifest of this dataset.
+        ManifestError, FolderError: as `read_manifest` and `load_features`.
         ValueError: for labels that are not the dataset's, or of more than one dataset.
     """
+    if not path.exists():
+        command = f"mgdm manifest {dataset or '|'.join(DATASETS)} --out {path}"
+        raise FileNotFoundError(f"no manifest and no features at {path}; make a manifest with `{command}`")
     if path.is_dir():
         classes = tuple(read_recipe(path)["classes"])
         table = pd.read_csv(path / "clips.csv", dtype=str, keep_default_na=False)
@@ -108,7 +112,7 @@ def dataset_of(classes: Sequence[str], where: Path, wanted: str | None = None) -
     if len(fitting) == 1:
         return fitting[0]
     which = f"those of {' and of '.join(fitting)}" if fitting else f"not all of one of {', '.join(DATASETS)}"
-    hint = "say which with --datasets" if fitting else "make its manifest with `mgdm manifest`"
+    hint = "say which with --datasets" if fitting else f"make its manifest with `mgdm manifest {'|'.join(DATASETS)}`"
     raise ValueError(f"{where}: its labels are {which}; {hint}")
 
 

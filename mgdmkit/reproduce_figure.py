@@ -21,7 +21,8 @@ from mgdmkit.features import Features, load_features
 from mgdmkit.finetune import finetuned_features
 from mgdmkit.recipes import FULL, Recipe, read_recipe
 from mgdmkit.reproduce_data import Source
-from mgdmkit.reproduce_rows import DEFAULT, Options, run_folder
+from mgdmkit.reproduce_rows import run_folder
+from mgdmkit.reproduce_settings import DEFAULT, Options
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import load_model
 
@@ -48,7 +49,7 @@ def figure5(
     """
     if clips and len(clips) != len(sources):
         raise ValueError(f"{len(clips)} clips for {len(sources)} datasets; give one for each, or none")
-    recipes = [read_recipe(source.dataset, FULL, folder) for source in sources]
+    recipes = [options.overrides.apply(read_recipe(source.dataset, FULL, folder)) for source in sources]
     runs = [_finished(recipe, source, out, options) for recipe, source in zip(recipes, sources, strict=True)]
     tables = []
     for recipe, source, run, clip in zip(recipes, sources, runs, clips or [None] * len(sources), strict=True):
@@ -90,10 +91,11 @@ def vectors(run: Path, frames: Tensor, texts: Tensor) -> tuple[Tensor, Tensor, T
 def _finished(recipe: Recipe, source: Source, out: Path, options: Options) -> Path:
     run = run_folder(recipe, source.official_split, out / source.dataset, options.training, seed=0)
     if not (run / "model.safetensors").is_file():
-        frozen = " --frozen" if options.frozen else ""
+        more = " --frozen" if options.frozen else ""
+        more += f" --corpus {options.overrides.corpus}" if options.overrides.corpus else ""
         raise FolderError(
             f"{run} holds no finished run; train it with `mgdm reproduce --table 7 --rows {FULL} --data {source.path} "
-            f"--out {out}{frozen}`"
+            f"--out {out}{more}`"
         )
     return run
 
@@ -108,15 +110,14 @@ def _features(recipe: Recipe, source: Source, out: Path, run: Path, options: Opt
 
 def _draw(tables: Sequence[pd.DataFrame]) -> Figure:
     plots.style()
-    figure = Figure(figsize=(7, 3.2 * len(tables) + 0.4), layout="constrained")
-    for axes, table in zip(figure.subplots(len(tables), len(PANELS), squeeze=False), tables, strict=True):
-        title = dataset_card(table["dataset"].iloc[0])["title"]
-        for ax, (panel, part) in zip(axes, table.groupby("panel", sort=False), strict=True):
-            true = int(part["true"].to_numpy().nonzero()[0][0])
-            name = f"{title}, {panel}\n{part['class'].iloc[true]}"
-            plots.split_vectors(ax, part["x"], part["y"], true, name)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return figure
+    samples = []
+    for table in tables:
+        title, panels = dataset_card(table["dataset"].iloc[0])["title"], dict(list(table.groupby("panel")))
+        true = int(panels[PANELS[0]]["true"].to_numpy().nonzero()[0][0])
+        name = panels[PANELS[0]]["class"].iloc[true]
+        points = [(panels[panel]["x"], panels[panel]["y"]) for panel in PANELS]
+        samples.append(plots.Sample(f"{title}: {name}", true, *points))
+    return plots.fig5(samples, figure=Figure())
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -2,13 +2,15 @@
 lists are read.
 
 Costs are multiply-adds (`complexity.py`). A training step is taken as three forward passes: the forward pass, the
-gradients of the activations, and those of the weights. Decoding and the optimiser are left out.
+gradients of the activations, and those of the weights. Decoding and the optimiser are left out; how many clips are
+decoded is said.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import open_clip
 import pandas as pd
@@ -24,7 +26,8 @@ from mgdmkit.model import MGDM
 from mgdmkit.recipes import Recipe
 from mgdmkit.reproduce import check_job
 from mgdmkit.reproduce_data import Source, expected_clips
-from mgdmkit.reproduce_rows import DEFAULT, Options, corpus_labels, run_folder
+from mgdmkit.reproduce_rows import corpus_labels, run_folder
+from mgdmkit.reproduce_settings import DEFAULT, Options, check_settings
 
 TFLOPS = {"fine-tuned": 100.0, "frozen": 0.1}
 """What a machine is taken to reach, in 1e12 operations a second, two for a multiply-add: for training CLIP, too, a
@@ -42,14 +45,16 @@ def plan(
     seeds: int = 1,
     options: Options = DEFAULT,
     tflops: float | None = None,
+    again: bool = False,
 ) -> str:
-    """The plan of a table for one dataset, as text; without a source, for the whole dataset.
+    """The plan of a table for one dataset and official split, as text; without a source, for the whole dataset.
 
     Args:
         recipes: the rows to run.
         tflops: 1e12 operations a second that the machine reaches; `TFLOPS` when not given.
+        again: another split of the dataset was planned before: it has told the recipes, and made the features.
     Raises:
-        ValueError: as `reproduce_table` would.
+        ValueError, FolderError: as `reproduce_table` would.
     """
     dataset, recipe = recipes[0].dataset, recipes[0]
     rate = TFLOPS[options.training] if tflops is None else tflops
@@ -57,14 +62,20 @@ def plan(
         raise ValueError(f"tflops must be positive, not {rate}")
     if source is not None:
         check_job(source, recipes, options)
+    check_settings(out / dataset, recipes, options)
     clips = _clips(source, recipe)
-    lines = [f"# {recipe.dataset}/{recipe.row}\n{recipe.to_text()}\n" for recipe in recipes]
-    lines += [f"Table {table}, {dataset_card(dataset)['title']}, {options.training}: a dry run, nothing is written"]
-    lines += [_data_line(source, recipe, clips), *missing(source, recipe), ""]
+    lines = [] if again else [f"# {recipe.dataset}/{recipe.row}\n{recipe.to_text()}\n" for recipe in recipes]
+    split = f", official split {source.official_split}" if source and source.official_split else ""
+    title = f"Table {table}, {dataset_card(dataset)['title']}{split}, {options.training}"
+    lines += [f"{title}: a dry run, nothing is written", _data_line(source, recipe, clips)]
+    lines += [*missing(source, recipe), ""]
     try:
-        costs = [("features of all clips", _encoding_pmac(source, recipe, out, clips))]
-        costs += [(recipe.row, row_pmac(recipe, clips, options.frozen)) for recipe in recipes]
-        lines += [_cost_table(costs, recipes, source, out, seeds, options, rate)]
+        costs = [] if again else [_encoding(source, recipe, out, clips)]
+        for recipe in recipes:
+            states = _states(recipe, source, out, seeds, options)
+            decoded = 0 if options.frozen else recipe.train.epochs * clips["train"] + clips[recipe.scored]
+            costs.append(Cost(recipe.row, row_pmac(recipe, clips, options.frozen), decoded, states))
+        lines += [_cost_table(costs, rate)]
     except ValueError as error:  # of a backbone that can't be counted
         lines += [f"no estimate of the cost: {error}"]
     return "\n".join(lines)
@@ -144,15 +155,28 @@ def _clip_gmac(clip: str, frames: int) -> pd.Series:
     return parts(clip, frames, k=0).set_index("part")["gmac"]
 
 
-def _encoding_pmac(source: Source | None, recipe: Recipe, out: Path, clips: dict[str, int]) -> float:
+class Cost(NamedTuple):
+    """Of one piece of work, for each of its runs."""
+
+    name: str
+    pmac: float
+    """1e15 multiply-adds."""
+    decoded: int
+    """Clips that are read."""
+    states: tuple[str, ...] = ("",)
+    """Of its runs: finished, begun or to run."""
+
+
+def _encoding(source: Source | None, recipe: Recipe, out: Path, clips: dict[str, int]) -> Cost:
     """Features of the clips that have none yet, and the texts of the corpus."""
+    name = "features of all clips"
     if source is not None and source.is_features:
-        return 0.0
+        return Cost(name, 0.0, 0)
     shards = len(list((out / recipe.dataset / "features").glob("frames-*.safetensors")))
     labels = mining_corpus([row.label for row in dataset_classes(recipe.dataset)], corpus_labels(recipe.corpus))
     gmac = _clip_gmac(recipe.clip, recipe.model.frames)
     left = max(0, clips["all"] - shards * SHARD_SIZE)
-    return (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6
+    return Cost(name, (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6, left)
 
 
 def _clips(source: Source | None, recipe: Recipe) -> dict[str, int]:
@@ -174,36 +198,34 @@ def _data_line(source: Source | None, recipe: Recipe, clips: dict[str, int]) -> 
     return f"{source.path}: {counts}" + (f"\nnot comparable with the paper's figures: {unlike}" if unlike else "")
 
 
-def _cost_table(
-    costs: Sequence[tuple[str, float]],
-    recipes: Sequence[Recipe],
-    source: Source | None,
-    out: Path,
-    seeds: int,
-    options: Options,
-    rate: float,
-) -> str:
+def _cost_table(costs: Sequence[Cost], rate: float) -> str:
     """A line for each piece of work, and what is left of it all; what is finished costs nothing."""
-    lines, left = [f"{'':24}{'PMAC':>12}{'hours':>10}"], 0.0
-    states = ["", *(_states(recipe, source, out, seeds, options) for recipe in recipes)]
-    for (name, pmac), state in zip(costs, states, strict=True):
-        todo = pmac if not state else pmac * sum(s != "finished" for s in state)
-        left += todo
-        lines.append(f"{name:24}{todo:12.4g}{_hours(todo, rate):10.2g}  {', '.join(state)}".rstrip())
-    lines.append(f"{'together':24}{left:12.4g}{_hours(left, rate):10.2g}")
-    given = f"PMAC: 1e15 multiply-adds. Hours at {rate:g}e12 operations a second; give your machine's with --tflops."
-    return "\n".join([*lines, given])
+    lines, left, decoded = [f"{'':24}{'PMAC':>12}{'hours':>10}"], 0.0, 0
+    for cost in costs:
+        runs = sum(state != "finished" for state in cost.states)
+        left, decoded = left + cost.pmac * runs, decoded + cost.decoded * runs
+        lines.append(_cost_line(cost.name, cost.pmac * runs, rate) + f"  {', '.join(cost.states)}".rstrip())
+    lines += [
+        _cost_line("together", left, rate),
+        f"PMAC: 1e15 multiply-adds. Hours at {rate:g}e12 operations a second; give your machine's with --tflops.",
+        f"Not in it: decoding {decoded:,} clips, which takes longer where cores are few, and the optimiser's steps.",
+    ]
+    return "\n".join(lines)
+
+
+def _cost_line(name: str, pmac: float, rate: float) -> str:
+    return f"{name:24}{pmac:12.4g}{_hours(pmac, rate):10.2g}"
 
 
 def _hours(pmac: float, rate: float) -> float:
     return 2 * pmac * 1e15 / (rate * 1e12) / 3600
 
 
-def _states(recipe: Recipe, source: Source | None, out: Path, seeds: int, options: Options) -> list[str]:
+def _states(recipe: Recipe, source: Source | None, out: Path, seeds: int, options: Options) -> tuple[str, ...]:
     """Of each seed: finished, begun, or to run."""
     states = []
     for seed in range(seeds):
         folder = run_folder(recipe, source and source.official_split, out / recipe.dataset, options.training, seed)
         finished, begun = (folder / "result.json").is_file(), (folder / "config.json").is_file()
         states.append("finished" if finished else "begun" if begun else "to run")
-    return states
+    return tuple(states)

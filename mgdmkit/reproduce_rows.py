@@ -1,8 +1,8 @@
 """One row of a table: a dataset up to the training, then a run of a recipe, with or without CLIP in training.
 
-ROOT/features/                            of all clips, by frozen CLIP
-ROOT/negatives.csv                        mined in the recipes' corpus
-ROOT/runs/<training>-<split>-<row>-.../   one run, with result.json once it is scored
+ROOT/features/                                     of all clips, by frozen CLIP
+ROOT/negatives-<corpus>.csv                        mined in the recipes' corpus
+ROOT/runs/<training>-<split>-<corpus>-<row>-.../   one run, with row.json, and result.json once it is scored
 """
 
 import json
@@ -38,30 +38,8 @@ from mgdmkit.pipeline import DEPTH, mine_to_csv
 from mgdmkit.recipes import Recipe
 from mgdmkit.recognizer import write_labels
 from mgdmkit.reproduce_data import Source
+from mgdmkit.reproduce_settings import UNTRAINED, Options, exclusions, features_precision, record_settings, settings
 from mgdmkit.train import Videos, choose_device, train
-
-TRAININGS = ("fine-tuned", "frozen")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How rows are run, beside their recipes."""
-
-    frozen: bool = False
-    """Train MGDM on cached features, CLIP stays as it is; otherwise both are trained, as in the paper."""
-    exclude: tuple[Path, ...] = ()
-    """Decided near-duplicates, see `read_exclusions`; they are not mined for each other."""
-    workers: int | None = None
-    """Processes that decode; one per core, at most 8, when not given."""
-    device: str = "auto"
-    quiet: bool = False
-
-    @property
-    def training(self) -> str:
-        return TRAININGS[self.frozen]
-
-
-DEFAULT = Options()
 
 
 @dataclass(frozen=True)
@@ -102,7 +80,8 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
             )
         features = load_features(folder, source.official_split)
     else:
-        folder, clip = root / "features", load_clip(recipe.clip, recipe.pretrained, where)
+        folder = root / "features"
+        clip = load_clip(recipe.clip, recipe.pretrained, where, precision=features_precision(recipe))
         features = extract_features(
             read_manifest(source.path),  # as it is: one folder serves all official splits
             clip,
@@ -120,7 +99,8 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     texts, ids = corpus_texts(folder, labels), list(features.clips["id"])
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
     with main_first():
-        negatives = mine_to_csv(features, root / "negatives.csv", DEPTH, corpus=texts, excluded=excluded)
+        mined = root / f"negatives-{recipe.corpus_name}.csv"
+        negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
     return Prepared(source, root, folder, features, texts, negatives, clip)
 
 
@@ -130,19 +110,47 @@ def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:
 
 
 def run_folder(recipe: Recipe, official_split: int | None, root: Path, training: str, seed: int) -> Path:
-    """Where a run of a recipe lies: `frozen-split1-7-top-seed0`."""
+    """Where a run of a recipe lies: `frozen-split1-union-7-top-seed0`; nothing untrained has a corpus."""
     split = f"split{official_split}-" if official_split else ""
-    return root / "runs" / f"{training}-{split}{recipe.row}-seed{seed}"
+    corpus = "" if training == UNTRAINED else f"{recipe.corpus_name}-"
+    return root / "runs" / f"{training}-{split}{corpus}{recipe.row}-seed{seed}"
 
 
 def run_row(recipe: Recipe, prepared: Prepared, seed: int, options: Options) -> Path:
-    """Train and score one run, or load it, and return its folder with `result.json`."""
+    """Train and score one run, or load it, and return its folder with `result.json`.
+
+    `FolderError` when the folder holds a run with other settings.
+    """
     folder = run_folder(recipe, prepared.source.official_split, prepared.root, options.training, seed)
+    with main_first():
+        record_settings(folder, settings(recipe, options))
     recipe = replace(recipe, train=replace(recipe.train, seed=seed))
     run = _run_frozen if options.frozen else _run_finetuned
     logits = run(recipe, prepared, folder, options)  # also where a result is there: it has to be of this very run
-    _write_result(folder, logits, recipe, prepared, options.training, seed)
+    batch = recipe.train.batch_size * world_size()
+    own = {
+        "corpus": recipe.corpus_name,
+        "batch": batch,
+        "paper_batch": recipe.paper_batch,
+        "batch_note": batch_note(batch, recipe.paper_batch),
+        "precision": recipe.train.precision,
+        "overrides": options.overrides.given(),
+        "exclude": exclusions(options.exclude),
+        "exclude_files": list(map(str, options.exclude)),
+    }
+    _write_result(folder, logits, recipe, prepared, options.training, seed, own)
     return folder
+
+
+def batch_note(batch: int, paper: int) -> str:
+    """What another batch than the paper's means for a row; "" for the paper's."""
+    if batch == paper:
+        return ""
+    less = "fewer" if batch < paper else "more"
+    return (
+        f"batches of {batch} videos, {paper} in the paper: a video meets the groups of {less} others, so that this is "
+        f"not the paper's row"
+    )
 
 
 def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
@@ -193,13 +201,19 @@ def score_zero_shot(prepared: Prepared, recipe: Recipe) -> None:
     """Frozen CLIP without any training, as a run of its own."""
     part = prepared.features.split(recipe.scored)
     recipe = replace(recipe, row="zero-shot")
-    folder = run_folder(recipe, prepared.source.official_split, prepared.root, "untrained", 0)
+    folder = run_folder(recipe, prepared.source.official_split, prepared.root, UNTRAINED, 0)
     logits = zero_shot_logits(part.frame_features, part.text_features)
-    _write_result(folder, logits, recipe, prepared, "untrained", 0)
+    _write_result(folder, logits, recipe, prepared, UNTRAINED, 0, {})
 
 
-def _write_result(folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepared, training: str, seed: int) -> None:
-    """The scores of a run, and what a table has to say about them; shares in percent."""
+def _write_result(
+    folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepared, training: str, seed: int, own: dict[str, Any]
+) -> None:
+    """The scores of a run, and what a table has to say about them; shares in percent.
+
+    Args:
+        own: what only a trained run has to say.
+    """
     source, features = prepared.source, prepared.features
     scores = score(logits, features.split(recipe.scored).labels)
     result: dict[str, Any] = {
@@ -210,8 +224,8 @@ def _write_result(folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepar
         "scored": recipe.scored,
         "seed": seed,
         "clip": f"{recipe.clip} {recipe.pretrained}" if recipe.pretrained else recipe.clip,
-        "batch": recipe.train.batch_size * world_size(),
-        "paper_batch": recipe.train.batch_size * recipe.gpus,
+        "features_precision": read_recipe(prepared.folder).get("precision", "fp32"),
+        **own,
         "N": scores.top1.n,
         "unlike_the_paper": source.unlike_the_paper(recipe.scored),
         **{name: 100 * getattr(scores, name).value for name in ("top1", "top5")},

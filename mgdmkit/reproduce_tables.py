@@ -7,25 +7,22 @@ spread of the seeds stands beside it.
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from mgdmkit.config import write_text_atomic
-from mgdmkit.datasets import DATA_MANIFESTS, dataset_card
+from mgdmkit.datasets import DATA_MANIFESTS
 from mgdmkit.evaluate import wilson
 from mgdmkit.recipes import FULL, TABLE_DATASET, table_recipes
+from mgdmkit.reproduce_pages import comparison_page, kind_name, table_page
+from mgdmkit.reproduce_settings import UNTRAINED
 
 PUBLISHED = DATA_MANIFESTS / "published" / "tables4-6.csv"
 """Others' figures as Tables 4-6 cite them."""
 CITING = (4, 5, 6)
-NAMES = {
-    "zero-shot": "zero-shot CLIP",
-    "without-representer": "without video representer",
-    "without-discriminator": "without semantic discriminator",
-}
 
 
 def results(out: Path) -> pd.DataFrame:
@@ -39,7 +36,9 @@ def results(out: Path) -> pd.DataFrame:
 def write_table(
     table: int, datasets: Iterable[str], out: Path, rows: tuple[str, ...] = (), folder: Path | None = None
 ) -> pd.DataFrame:
-    """Write `out/table<N>.csv` and `.md`, a row for each recipe, training and official split; return the CSV's rows.
+    """Write `out/table<N>.csv` and `.md`, a row for each recipe, training, official split and corpus; return the rows.
+
+    Where a row has a result in several official splits, `out/table<N>-splits.csv` and the page have their mean, too.
 
     Args:
         datasets: those of the table; Table 7 takes also others that have results.
@@ -57,39 +56,53 @@ def write_table(
             lines += [_row(row, dataset, kind, printed, found) for row, printed in listed.items()]
     filled = pd.DataFrame([line for line in lines if line["row"] != "zero-shot" or line["N"]])
     write_text_atomic(out / f"table{table}.csv", filled.to_csv(index=False))
-    write_text_atomic(out / f"table{table}.md", _markdown(table, filled))
+    means = split_means(filled)
+    if len(means):
+        write_text_atomic(out / f"table{table}-splits.csv", means.to_csv(index=False))
+    write_text_atomic(out / f"table{table}.md", table_page(table, filled, means))
     return filled
 
 
-def _kinds(found: pd.DataFrame, dataset: str) -> list[tuple[str, int | None]]:
-    """The trainings and official splits of the results of a dataset, ("", None) without any."""
+class Kind(NamedTuple):
+    """What the runs of a section of a table have in common."""
+
+    training: str = ""
+    official_split: int | None = None
+    corpus: str = ""
+
+
+def _kinds(found: pd.DataFrame, dataset: str) -> list[Kind]:
+    """Those of the results of a dataset; a single empty one without any."""
     if found.empty:
-        return [("", None)]
-    own = found[(found["dataset"] == dataset) & (found["training"] != "untrained")]
-    kinds = {
-        (run.training, None if pd.isna(run.official_split) else int(run.official_split)) for run in own.itertuples()
-    }
-    return sorted(kinds, key=str) or [("", None)]
+        return [Kind()]
+    own = found[(found["dataset"] == dataset) & (found["training"] != UNTRAINED)]
+    splits = [None if pd.isna(split) else int(split) for split in own["official_split"]]
+    return sorted(set(map(Kind, own["training"], splits, own["corpus"])), key=str) if len(own) else [Kind()]
 
 
-def _row(row: str, dataset: str, kind: tuple[str, int | None], printed: Any, found: pd.DataFrame) -> dict[str, Any]:
+def _row(row: str, dataset: str, kind: Kind, printed: Any, found: pd.DataFrame) -> dict[str, Any]:
     """One row of the CSV; empty cells where the paper prints nothing or no run is finished."""
-    training, split = kind
-    of_row = _select(found, dataset, "untrained" if row == "zero-shot" else training, split, row)
-    line: dict[str, Any] = {"row": row, "dataset": dataset, "training": training, "official_split": split}
+    of_row = _select(found, dataset, kind, row)
+    line: dict[str, Any] = {"row": row, "dataset": dataset, **kind._asdict()}
     line |= {"paper_top1": printed and printed.top1, "paper_top5": printed and printed.top5}
     return line | (_summary(of_row) if len(of_row) else dict.fromkeys(SUMMARY))
 
 
-def _select(found: pd.DataFrame, dataset: str, training: str, split: int | None, row: str) -> pd.DataFrame:
+def _select(found: pd.DataFrame, dataset: str, kind: Kind, row: str) -> pd.DataFrame:
+    """The runs of a row; frozen CLIP's score goes with every training and corpus."""
     if found.empty:
         return found
-    same_split = found["official_split"].isna() if split is None else found["official_split"] == split
-    return found[(found["dataset"] == dataset) & (found["training"] == training) & same_split & (found["row"] == row)]
+    split = found["official_split"]
+    chosen = (found["dataset"] == dataset) & (found["row"] == row)
+    chosen &= split.isna() if kind.official_split is None else split == kind.official_split
+    if row == "zero-shot":
+        return found[chosen & (found["training"] == UNTRAINED)]
+    return found[chosen & (found["training"] == kind.training) & (found["corpus"] == kind.corpus)]
 
 
-SUMMARY = ("top1", "top1_low", "top1_high", "top1_sd", "top5", "N", "seeds", "clip", "batch", "paper_batch")
-SUMMARY += ("unlike_the_paper", "runs")
+ALIKE = ("clip", "features_precision", "precision", "batch", "paper_batch", "batch_note", "exclude", "unlike_the_paper")
+"""Taken from the first seed: runs with others are refused by `check_settings`."""
+SUMMARY = ("top1", "top1_low", "top1_high", "top1_sd", "top5", "N", "seeds", *ALIKE, "overrides", "runs")
 
 
 def _summary(runs: pd.DataFrame) -> dict[str, Any]:
@@ -107,9 +120,43 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "top5": round(runs["top5"].mean(), 2),
         "N": N,
         "seeds": seeds,
-        **{name: first[name] for name in ("clip", "batch", "paper_batch", "unlike_the_paper")},
+        **{name: first.get(name) for name in ALIKE},
+        "overrides": _overrides(first.get("overrides")),
         "runs": "; ".join(runs["run"]),
     }
+
+
+def _overrides(given: Any) -> str:
+    """ "batch_size=8, precision=bf16"; "" for none, and for what is not trained."""
+    return ", ".join(f"{name}={value}" for name, value in given.items()) if isinstance(given, dict) else ""
+
+
+SPLIT_COLUMNS = ("row", "dataset", "training", "corpus", "splits", "paper_top1", "paper_top5", "top1", "top5")
+SPLIT_COLUMNS += ("top1_of_splits", "N", "seeds", "clip", "batch_note", "overrides", "unlike_the_paper", "runs")
+
+
+def split_means(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of the rows of `write_table` those with results in several official splits: the mean over these splits.
+
+    Returns:
+        `SPLIT_COLUMNS`. N counts the videos of all the splits, seeds are the fewest of a split. No interval: the splits
+        train on one another's test clips, so their scores are not independent.
+    """
+    done = rows[rows["N"].notna() & rows["official_split"].notna()]
+    means = []
+    for _, part in done.groupby(["dataset", "training", "corpus", "row"], sort=False):
+        if len(part) > 1:
+            first = part.iloc[0]
+            means.append(
+                {name: first[name] for name in ("row", "dataset", "training", "corpus", "paper_top1", "paper_top5")}
+                | {name: first[name] for name in ("clip", "batch_note", "overrides")}
+                | {name: round(part[name].mean(), 2) for name in ("top1", "top5")}
+                | {"splits": ", ".join(str(int(split)) for split in part["official_split"])}
+                | {"top1_of_splits": ", ".join(f"{top1:.2f}" for top1 in part["top1"])}
+                | {"N": int(part["N"].sum()), "seeds": int(part["seeds"].min())}
+                | {name: "; ".join(dict.fromkeys(filter(None, part[name]))) for name in ("unlike_the_paper", "runs")}
+            )
+    return pd.DataFrame(means, columns=SPLIT_COLUMNS)
 
 
 def write_comparison(table: int, out: Path) -> pd.DataFrame:
@@ -126,112 +173,15 @@ def write_comparison(table: int, out: Path) -> pd.DataFrame:
         for line in cited.itertuples()
     ]
     found, dataset = results(out), TABLE_DATASET[table]
-    for kind in _kinds(found, dataset):
-        own = _row(FULL, dataset, kind, None, found)
-        if own["N"]:
-            split = f", split {kind[1]}" if kind[1] and kind[1] > 1 else ""
-            name = {"method": f"MGDM, this kit ({kind[0]}{split})", "pretraining": own["clip"]}
+    ours = pd.DataFrame([_row(FULL, dataset, kind, None, found) for kind in _kinds(found, dataset)])
+    for own in pd.concat([ours, split_means(ours)]).to_dict("records"):
+        if own["N"] and not pd.isna(own["N"]):
+            name = {"method": f"MGDM, this kit ({kind_name(own)})", "pretraining": own["clip"]}
             rows.append(name | {column: own[column] for column in OURS})
     compared = pd.DataFrame(rows, columns=["method", "pretraining", "input", *OURS])
     write_text_atomic(out / f"table{table}.csv", compared.to_csv(index=False))
-    write_text_atomic(out / f"table{table}.md", _comparison_markdown(table, compared))
+    write_text_atomic(out / f"table{table}.md", comparison_page(table, compared))
     return compared
 
 
-OURS = ("top1", "top5", "top1_low", "top1_high", "N", "seeds", "unlike_the_paper", "runs")
-
-
-def _markdown(table: int, rows: pd.DataFrame) -> str:
-    """A section for each dataset, training and split; of Table 7 first the whole, a column for each."""
-    sections = [(_kind_title(*kind), part) for kind, part in rows.groupby(KIND, sort=False, dropna=False)]
-    parts = [f"# Table {table}\n"]
-    if table not in TABLE_DATASET:
-        columns = {
-            title: dict(zip(part["row"], map(_beside, part.itertuples()), strict=True)) for title, part in sections
-        }
-        listed = dict.fromkeys(rows["row"])
-        names = {row: _name(row) for row in listed} | {FULL: "MGDM"}
-        lines = [[names[row], *(column.get(row, "") for column in columns.values())] for row in listed]
-        parts.append(_table(("Top-1", *columns), lines) + "\n")
-    for title, part in sections:
-        parts += [f"## {title}\n", _table(HEADER, map(_cells, part.itertuples())) + "\n", *_notes(part), ""]
-    return "\n".join(parts).rstrip() + "\n"
-
-
-KIND = ["dataset", "training", "official_split"]
-HEADER = ("row", "paper Top-1", "paper Top-5", "Top-1", "95% interval", "Top-5", "N", "seeds", "runs")
-
-
-def _kind_title(dataset: str, training: str, split: float | None) -> str:
-    where = "" if pd.isna(split) else f", official split {int(split)}"
-    return f"{dataset_card(dataset)['title']}: {training or 'no finished run yet'}{where}"
-
-
-def _name(row: str) -> str:
-    """A row as the paper calls it: "3-top" -> "3 (top)"."""
-    k, _, kind = row.partition("-")
-    return NAMES.get(row) or (f"{k} ({kind})" if kind else k)
-
-
-def _top1(row: Any) -> str:
-    """Nothing for a row without a result."""
-    if pd.isna(row.N):
-        return ""
-    return f"{row.top1:.2f}" + ("" if pd.isna(row.top1_sd) else f" ± {row.top1_sd:.2f}")
-
-
-def _beside(row: Any) -> str:
-    printed = _percent(row.paper_top1)
-    return f"{_top1(row) or '-'} (paper {printed})" if printed else _top1(row)
-
-
-def _cells(row: Any) -> list[str]:
-    cells = [_name(row.row), _percent(row.paper_top1), _percent(row.paper_top5), _top1(row)]
-    if pd.isna(row.N):
-        return [*cells, *[""] * (len(HEADER) - len(cells))]
-    interval, runs = f"{row.top1_low:.1f} - {row.top1_high:.1f}", row.runs.replace("; ", "<br>")
-    return [*cells, interval, f"{row.top5:.2f}", str(int(row.N)), str(int(row.seeds)), runs]
-
-
-def _notes(part: pd.DataFrame) -> list[str]:
-    done = part[part["N"].notna() & (part["row"] != "zero-shot")]
-    notes = [f"- **Not comparable with the paper's figures:** {text}." for text in _distinct(done["unlike_the_paper"])]
-    if "frozen" in set(done["training"]):
-        notes.append("- CLIP is frozen here and trained in the paper; its figures stand beside for orientation.")
-    batches = {(int(row.batch), int(row.paper_batch)) for row in done.itertuples()}
-    notes += [f"- Batches of {own} videos, {paper} in the paper." for own, paper in sorted(batches) if own != paper]
-    if clips := _distinct(done["clip"]):
-        notes.append(f"- CLIP: {', '.join(clips)}.")
-    if (done["seeds"] > 1).any():
-        notes.append("- Top-1 of several seeds: mean ± sample standard deviation; the interval is that of N videos.")
-    return notes
-
-
-def _comparison_markdown(table: int, rows: pd.DataFrame) -> str:
-    header = ("method", "pretraining", "input", "Top-1", "Top-5", "95% interval", "N")
-    lines = []
-    for row in rows.itertuples():
-        own = not pd.isna(row.N)
-        interval, n = (f"{row.top1_low:.1f} - {row.top1_high:.1f}", str(int(row.N))) if own else ("", "")
-        given = "" if pd.isna(row.input) else row.input.replace("^2", "²")
-        lines.append([row.method, row.pretraining, given, _percent(row.top1), _percent(row.top5), interval, n])
-    title = f"# Table {table}: {dataset_card(TABLE_DATASET[table])['title']}\n"
-    ours = rows[rows["N"].notna()]
-    notes = [f"**Not comparable with the others:** {text}." for text in _distinct(ours["unlike_the_paper"])]
-    if ours.empty:
-        command = f"mgdm reproduce --table {table - 3} --rows {FULL} --data FILE --out FOLDER"
-        notes.append(f"No run of ours yet: `{command}` makes one.")
-    notes.insert(0, "The figures of all methods without N are cited from the paper.")
-    return "\n".join([title, _table(header, lines), "", *(f"- {note}" for note in notes)]) + "\n"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None or pd.isna(value) else f"{value:.1f}"
-
-
-def _distinct(values: Iterable[Any]) -> list[str]:
-    return [text for text in dict.fromkeys(values) if isinstance(text, str) and text]
+OURS = ("top1", "top5", "top1_low", "top1_high", "N", "seeds", "batch_note", "unlike_the_paper", "runs")

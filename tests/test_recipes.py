@@ -66,7 +66,7 @@ def test_a_row_is_what_its_name_says_and_the_papers_recipe_otherwise(dataset, ro
         epochs=20, batch_size=32, lr=5e-5, weight_decay=0.2, warmup_epochs=5.0, **expected
     )
     assert recipe.finetune == FineTuneConfig(grad_checkpointing=True)
-    assert (recipe.clip, recipe.pretrained, recipe.gpus) == ("ViT-L-14", "openai", 8)
+    assert (recipe.clip, recipe.pretrained, recipe.paper_batch) == ("ViT-L-14", "openai", 256)
     own = dataset == "kinetics400"
     assert (recipe.scored, len(recipe.corpus)) == (("val", 1) if own else ("test", 3)) and dataset in recipe.corpus
 
@@ -122,8 +122,8 @@ def test_a_mistake_in_a_recipe_names_the_file(own, text, told):
 
 def test_a_missing_key_is_named(own):
     text = (own / "paper.toml").read_text()
-    (own / "paper.toml").write_text(text.replace("gpus = 8", "# gpus = 8"))
-    with pytest.raises(ValueError, match=r"missing 1 required positional argument: 'gpus'"):
+    (own / "paper.toml").write_text(text.replace("paper_batch = 256", "# paper_batch = 256"))
+    with pytest.raises(ValueError, match=r"missing 1 required positional argument: 'paper_batch'"):
         read_recipe("hmdb51", "7-top", own)
 
 

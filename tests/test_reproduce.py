@@ -23,14 +23,15 @@ from mgdmkit.features import load_features
 from mgdmkit.finetune import is_finetuned
 from mgdmkit.inference import predict
 from mgdmkit.manifest import write_manifest
-from mgdmkit.mining import select
+from mgdmkit.mining import HEADER, select
 from mgdmkit.recipes import K_ROWS, MODULE_ROWS, Recipe, read_recipe, table_recipes
 from mgdmkit.recognizer import load_run
 from mgdmkit.reproduce import reproduce_table
 from mgdmkit.reproduce_data import dataset_of, open_source
 from mgdmkit.reproduce_figure import PANELS, vectors
 from mgdmkit.reproduce_plan import module_gmac, plan, row_pmac
-from mgdmkit.reproduce_rows import Options, corpus_labels, prepare
+from mgdmkit.reproduce_rows import corpus_labels, prepare
+from mgdmkit.reproduce_settings import Options
 from mgdmkit.reproduce_tables import results, write_comparison, write_table
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import load_model, read_run
@@ -87,7 +88,7 @@ def test_the_figures_are_those_of_the_runs_on_exactly_the_test_clips(filled, hmd
     test = load_features(hmdb).split("test")
     scores = []
     for seed, run in enumerate(row["runs"].split("; ")):
-        assert run == f"hmdb51/runs/frozen-7-top-seed{seed}"
+        assert run == f"hmdb51/runs/frozen-union-7-top-seed{seed}"
         logits = predict(load_model(filled / run), test.frame_features, test.text_features)
         scores.append(score(logits, test.labels))
     top1 = [100 * s.top1.value for s in scores]
@@ -102,7 +103,7 @@ def test_the_figures_are_those_of_the_runs_on_exactly_the_test_clips(filled, hmd
 def test_a_run_is_its_recipe(filled, recipes, row):
     recipe = read_recipe("hmdb51", row, recipes)
     for seed in range(2):
-        made = read_run(filled / "hmdb51" / "runs" / f"frozen-{row}-seed{seed}")
+        made = read_run(filled / "hmdb51" / "runs" / f"frozen-union-{row}-seed{seed}")
         assert made["train"] == {**recipe.train.to_dict(), "seed": seed}
         assert made["model"] == {**recipe.model.to_dict(), "dim": D}
 
@@ -122,9 +123,10 @@ def test_negatives_come_from_the_corpus_of_the_recipe(hmdb, recipes, tmp_path):
     prepared, names = mined("kinetics400", feature_folder(tmp_path / "k", "kinetics400", splits=splits))
     assert len(prepared.texts.labels) == 400 and names <= set(corpus_labels(("kinetics400",)))
     hardest = select(prepared.negatives, 3)
-    with (tmp_path / "kinetics400" / "negatives.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "kinetics400" / "negatives-own.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]
-    assert [cell.rsplit(":", 1)[0] for cell in rows[0][3:6]] == [prepared.texts.labels[i] for i in hardest[0].tolist()]
+    cells = rows[0][len(HEADER) : len(HEADER) + 3]
+    assert [cell.rsplit(":", 1)[0] for cell in cells] == [prepared.texts.labels[i] for i in hardest[0].tolist()]
 
 
 def test_what_is_finished_is_loaded_and_the_table_comes_out_alike(filled, hmdb, recipes, monkeypatch):
@@ -171,7 +173,7 @@ def test_some_rows_and_a_row_of_ones_own(hmdb, recipes, tmp_path):
 def test_table_7_has_a_column_for_each_dataset_and_shares_runs_with_table_2(filled, hmdb, ucf, recipes, tmp_path):
     sources = [open_source(hmdb), open_source(ucf)]
     reproduce_table(2, sources[:1], tmp_path, rows=("7-top",), folder=recipes, options=FROZEN)
-    shared = tmp_path / "hmdb51" / "runs" / "frozen-7-top-seed0" / "model.safetensors"
+    shared = tmp_path / "hmdb51" / "runs" / "frozen-union-7-top-seed0" / "model.safetensors"
     before = shared.stat().st_mtime_ns
     reproduce_table(7, sources[:1], tmp_path, folder=recipes, options=FROZEN)
     reproduce_table(7, sources[1:], tmp_path, folder=recipes, options=FROZEN)
@@ -182,10 +184,10 @@ def test_table_7_has_a_column_for_each_dataset_and_shares_runs_with_table_2(fill
         (dataset, row) for dataset in ("hmdb51", "ucf101") for row in MODULE_ROWS
     )
     assert trained["N"].notna().all() and trained["paper_top5"].isna().all()
-    without = load_model(tmp_path / "hmdb51" / "runs" / "frozen-without-representer-seed0")
+    without = load_model(tmp_path / "hmdb51" / "runs" / "frozen-union-without-representer-seed0")
     assert not without.config.representer and without.config.discriminator
     lines = (tmp_path / "table7.md").read_text(encoding="utf-8").splitlines()
-    assert lines[2] == "| Top-1 | UCF101: frozen, official split 1 | HMDB51: frozen |"
+    assert lines[2] == "| Top-1 | UCF101: frozen, official split 1, union of labels | HMDB51: frozen, union of labels |"
     assert next(line for line in lines if line.startswith("| without video representer |")).count("(paper ") == 2
 
 
@@ -253,7 +255,9 @@ def test_what_cannot_be_run_is_refused_before_any_work(hmdb, recipes, tmp_path):
         reproduce_table(2, [open_source(hmdb)], out, options=FROZEN)
     own = small_recipes(tmp_path / "recipes")
     (own / "hmdb51" / "8-frames.toml").write_text("[model]\nframes = 8\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="the rows 0, 8-frames differ in clip, prompt, corpus, scored or frames"):
+    with pytest.raises(
+        ValueError, match="the rows 0, 8-frames differ in clip, prompt, corpus, scored, frames or precision"
+    ):
         reproduce_table(2, [open_source(hmdb)], out, rows=("0", "8-frames"), folder=own, options=FROZEN)
     assert not list(out.rglob("*.safetensors")) and not list(out.glob("*.csv"))
 
@@ -273,7 +277,10 @@ def test_the_cited_tables_stand_without_runs_and_take_ours_in(filled, tmp_path):
         assert f"`mgdm reproduce --table {number - 3} --rows 7-top" in text
     ours = write_comparison(5, filled).iloc[-1]
     row = table(filled / "table2.csv").set_index("row").loc["7-top"]
-    assert ours["method"] == "MGDM, this kit (frozen)" and (ours["top1"], ours["N"]) == (row["top1"], 12)
+    assert ours["method"] == "MGDM, this kit (frozen, union of labels)" and (ours["top1"], ours["N"]) == (
+        row["top1"],
+        12,
+    )
     text = (filled / "table5.md").read_text(encoding="utf-8")
     assert "| TSM | ImageNet + Kinetics-400 | 16 x 224² | 73.5 | 94.3 |  |  |" in text
     assert "**Not comparable with the others:** 24 of 3,570" in text
@@ -387,17 +394,20 @@ def test_fine_tuned_and_frozen_runs_stand_in_one_table(commands, videos):
         ("frozen", "7-top"),
     ]
     assert set(found["N"]) == {4} and set(found["official_split"]) == {1}
-    tuned = commands / "hmdb51" / "runs" / "fine-tuned-split1-7-top-seed0"
-    assert is_finetuned(tuned) and not is_finetuned(commands / "hmdb51" / "runs" / "frozen-split1-7-top-seed0")
+    tuned = commands / "hmdb51" / "runs" / "fine-tuned-split1-union-7-top-seed0"
+    assert is_finetuned(tuned) and not is_finetuned(commands / "hmdb51" / "runs" / "frozen-split1-union-7-top-seed0")
     made = read_run(tuned)
     assert len(made["labels"]) == 530 and made["train"]["k"] == 7 and made["model"]["dim"] == 128
     text = (commands / "table2.md").read_text(encoding="utf-8")
-    assert "## HMDB51: fine-tuned, official split 1" in text and "## HMDB51: frozen, official split 1" in text
+    assert "## HMDB51: fine-tuned, official split 1, union of labels" in text and "## HMDB51: frozen, official" in text
     assert text.count("CLIP is frozen here and trained in the paper") == 1
-    assert f"CLIP: {videos / 'clip'}." in text and "Batches of 8 videos, 64 in the paper." in text
+    assert (
+        f"CLIP: {videos / 'clip'}." in text
+        and "- Batches of 8 videos, 256 in the paper: a video meets the groups of fewer others" in text
+    )
 
 
-@pytest.mark.parametrize("run", ["fine-tuned-split1-7-top-seed0", "frozen-split1-7-top-seed0"])
+@pytest.mark.parametrize("run", ["fine-tuned-split1-union-7-top-seed0", "frozen-split1-union-7-top-seed0"])
 def test_a_run_recognises_clips(commands, videos, run):
     found = load_run(commands / "hmdb51" / "runs" / run).classify(videos / "0_0.mp4", top=4)
     assert sorted(found.labels) == sorted(first_labels("hmdb51", 4))
@@ -412,7 +422,10 @@ def test_the_command_given_twice_computes_nothing_anew(commands, videos, monkeyp
 
 @pytest.mark.parametrize("kind", ["", " --frozen"])
 def test_figure_5_is_drawn_from_finished_runs(commands, videos, kind):
-    ended = mgdm(f"reproduce --figure 5 {COMMON} --clips 2_2{kind}", root=videos)
+    ended = mgdm(
+        "reproduce --figure 5 --data {root}/m.csv --out {root}/out --recipes {root}/recipes --clips 2_2" + kind,
+        root=videos,
+    )
     assert (ended.status, ended.out[-1]) == (0, f"figure: {commands / 'figure5.png'}")
     assert (commands / "figure5.png").read_bytes().startswith(b"\x89PNG")
     points = pd.read_csv(commands / "figure5.csv")
@@ -424,7 +437,7 @@ def test_figure_5_is_drawn_from_finished_runs(commands, videos, kind):
 
 
 def test_the_vectors_of_figure_5_are_those_that_the_scores_compare(commands, videos):
-    run = commands / "hmdb51" / "runs" / "frozen-split1-7-top-seed0"
+    run = commands / "hmdb51" / "runs" / "frozen-split1-union-7-top-seed0"
     features = load_features(commands / "hmdb51" / "features").split("test")
     V, raw, discriminated = vectors(run, features.frame_features[1], features.text_features)
     logits = predict(load_model(run), features.frame_features[1:2], features.text_features)[0]
@@ -441,7 +454,8 @@ MISTAKES = {
     "--out {out} --table 5 --dry-run": "--dry-run is for tables 1, 2, 3 and 7",
     "--out {out} --table 2 --data {root}/m.csv {root}/m.csv": "2 manifests for 1 datasets",
     "--out {out} --table 3 --data {root}/m.csv": "'brush hair' (4 of 4 labels) is no class of UCF101",
-    "--out {out} --table 2 --data {out}/none.csv": "no manifest at {out}/none.csv",
+    "--out {out} --table 2 --data {out}/none.csv": "no features at {out}/none.csv; make a manifest with `mgdm manifest hmdb51",
+    "--out {out} --table 7 --data {out}/none.csv": "with `mgdm manifest ucf101|hmdb51|kinetics400 --out",
     "--out {out} --table 2 --data {root}/m.csv --rows 4-top": "hmdb51/4-top.toml; ",
     "--out {out} --figure 5 --data {root}/m.csv": "`mgdm reproduce --table 7 --rows 7-top --data {root}/m.csv --out",
     "--out {out} --figure 5 --data {root}/m.csv --frozen": "--out {out} --frozen`",
@@ -473,7 +487,7 @@ def test_two_processes_fill_one_table(hmdb, recipes, tmp_path):
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.splitlines() == [f"table: {tmp_path / 'table2.md'}"], "one process prints"
     row = table(tmp_path / "table2.csv").set_index("row").loc["0"]
-    assert (row["N"], row["batch"], row["paper_batch"]) == (12, 16, 64)
+    assert (row["N"], row["batch"], row["paper_batch"]) == (12, 16, 256)
 
 
 def test_the_benchmark_of_the_frozen_rows_times_real_steps(tmp_path):
