@@ -104,7 +104,7 @@ def batch(common: Common, sizes: tuple[int, ...] = (8, 32, 128)) -> None:
 
 
 @app.command
-def curves(common: Common, epochs: int = 320) -> None:
+def curves(common: Common, epochs: int = 240) -> None:
     """Beyond the paper: do negatives buy speed or a higher ceiling? Validation Top-1 after each epoch.
 
     Args:
