@@ -28,7 +28,9 @@ PEAK = {"V100": (125, 15.7), "A100": (312, 19.5), "H100": (989, 67)}
 # Training of ViT-L/14 with its text encoder on A100s: pairs per second of all GPUs, and GPUs; the fastest and the
 # slowest row of github.com/LAION-AI/scaling-laws-openclip/blob/main/trained_models_info.csv for this model.
 PUBLISHED = {"fast": (35524.82252, 200), "slow": (27861.91926, 384)}
-FP32_UTILISATION = 0.6  # assumed
+# Assumed, the hours are in inverse proportion. The bound is 1: a product of two 10240 x 10240 matrices in fp32 takes
+# 0.11 s on an A100 (PyTorch's documentation, notes/cuda), 19.5 TFLOP/s; a network reaches less than its products.
+FP32_UTILISATION = {"fast": 0.8, "slow": 0.4}
 COPY_GB = 135  # clips on disk; PaddleVideo's docs/en/dataset/k400.md, for a copy of just these counts
 
 
@@ -54,9 +56,11 @@ def steps() -> list[Work]:
     pairs = BATCH * 8 * gmac(train, "attention") * 2 * GIGA  # each video meets the groups of all 8 GPUs
     module = (gmac(train, "temporal") + gmac(train, "semantic")) * 2 * GIGA + pairs
     scored = sum(gmac(test, name) for name in ("temporal", "attention", "semantic")) * 2 * GIGA
+    encoded = (TRAIN + VAL) * image + CLASSES * text
     tuned, evaluation = EPOCHS * TRAIN * (image + module), VAL * (image + scored)
     return [
-        Work("`features`: encode every clip", (TRAIN + VAL) * image + CLASSES * text, False, TRAIN + VAL),
+        Work("`features`: encode every clip", encoded, False, TRAIN + VAL),
+        Work("the same with `--precision bf16`", encoded, True, TRAIN + VAL),
         Work("`mine`: one matrix product", 2 * (TRAIN + VAL) * D * (T + CLASSES), False, 0),
         Work(f"`train`: {EPOCHS} epochs on cached features", EPOCHS * TRAIN * 3 * module, True, 0),
         Work(f"`finetune`: {EPOCHS} epochs from clips", 3 * tuned, True, EPOCHS * TRAIN),
@@ -74,17 +78,22 @@ def utilisation() -> dict[str, float]:
 
 
 def table(gpu: str, cores: int, seconds_per_clip: float) -> str:
-    """Markdown: work, core-hours of reading, and the time on 1 and 8 GPUs at the fast and the slow utilisation."""
-    share, (half, single) = utilisation(), PEAK[gpu]
-    lines = ["| step | PFLOP | core-hours to read | 1 GPU | 8 GPUs |", "|---|---|---|---|---|"]
+    """Markdown: work, core-hours of reading, the cores a GPU with which reading keeps up at the fast utilisation, and
+    the time on 1 and 8 GPUs at the fast and the slow one."""
+    half, single = PEAK[gpu]
+    lines = ["| step | PFLOP | core-hours to read | cores to keep up | 1 GPU | 8 GPUs |", "|---|---|---|---|---|---|"]
     for work in steps():
-        rates = [half * share[name] for name in ("fast", "slow")] if work.half else [single * FP32_UTILISATION]
+        peak, share = (half, utilisation()) if work.half else (single, FP32_UTILISATION)
+        rates = [peak * share[name] for name in ("fast", "slow")]
         reading = work.clips_read * seconds_per_clip / HOUR
+        needed = reading / (work.flop / (rates[0] * TERA) / HOUR)
         cells = []
         for gpus in (1, 8):
             hours = [max(work.flop / (rate * TERA * gpus) / HOUR, reading / (cores * gpus)) for rate in rates]
             cells.append(" to ".join(dict.fromkeys(map(show, hours))))
-        lines.append(f"| {work.name} | {work.flop / 1e15:,.5g} | {reading:,.1f} | {cells[0]} | {cells[1]} |")
+        lines.append(
+            f"| {work.name} | {work.flop / 1e15:,.5g} | {reading:,.1f} | {needed:.1f} | {cells[0]} | {cells[1]} |"
+        )
     return "\n".join(lines)
 
 
@@ -100,8 +109,9 @@ def inputs(gpu: str, cores: int, seconds_per_clip: float) -> str:
     share, (half, single) = utilisation(), PEAK[gpu]
     return (
         f"{gpu}: {half} TFLOP/s in half precision, {single} in fp32 (data sheet). Utilisation in half precision "
-        f"{share['fast']:.2f} to {share['slow']:.2f} (published, for the A100), in fp32 {FP32_UTILISATION} (assumed). "
-        f"Reading a clip: {1000 * seconds_per_clip:.0f} ms of a core (measured); {cores} cores a GPU (assumed)."
+        f"{share['fast']:.2f} to {share['slow']:.2f} (published, for the A100), in fp32 {FP32_UTILISATION['fast']} to "
+        f"{FP32_UTILISATION['slow']} (**assumed**). Reading a clip: {1000 * seconds_per_clip:.0f} ms of a core "
+        f"(measured); {cores} cores a GPU (**assumed**)."
     )
 
 
@@ -116,8 +126,9 @@ def sizes() -> str:
     return "\n".join(
         [
             f"- clips: about {COPY_GB} GB for {clips:,} (published), {1000 * COPY_GB / clips:.2f} MB each",
-            f"- features: {clips:,} x {T} x {D} x 4 bytes = {4 * values / GIGA:.1f} GB in fp32, as stored; a process "
-            f"of `train` holds them and a copy of its split in memory, {8 * values / GIGA:.0f} GB at most",
+            f"- features: {clips:,} x {T} x {D} x 4 bytes = {4 * values / GIGA:.1f} GB in fp32, as stored; each "
+            f"process of `train` holds all of them and a copy of its split, {8 * values / GIGA:.0f} GB at most "
+            f"for each process, so {8 * 8 * values / GIGA:.0f} GB for 8 on one machine",
             f"- a checkpoint of `finetune`: weights and two moments, {trained:.0f} M x 12 bytes = "
             f"{trained * 12 / 1000:.1f} GB",
             f"- GPU memory of `finetune` at {BATCH} clips a GPU: activations of about 34 bytes x {TOKENS} tokens x "

@@ -454,7 +454,7 @@ MISTAKES = {
     "--out {out} --table 5 --dry-run": "--dry-run is for tables 1, 2, 3 and 7",
     "--out {out} --table 2 --data {root}/m.csv {root}/m.csv": "2 manifests for 1 datasets",
     "--out {out} --table 3 --data {root}/m.csv": "'brush hair' (4 of 4 labels) is no class of UCF101",
-    "--out {out} --table 2 --data {out}/none.csv": "no features at {out}/none.csv; make a manifest with `mgdm manifest hmdb51",
+    "--out {out} --table 2 --data {out}/none.csv": "make a manifest with `mgdm manifest hmdb51 --out {out}/none.csv`",
     "--out {out} --table 7 --data {out}/none.csv": "with `mgdm manifest ucf101|hmdb51|kinetics400 --out",
     "--out {out} --table 2 --data {root}/m.csv --rows 4-top": "hmdb51/4-top.toml; ",
     "--out {out} --figure 5 --data {root}/m.csv": "`mgdm reproduce --table 7 --rows 7-top --data {root}/m.csv --out",
