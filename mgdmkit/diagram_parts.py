@@ -12,7 +12,7 @@ from mgdmkit.plot_style import GREY, INK, TRUE
 SHADE = "#fac3a2"  # the accent, light enough for black text
 FROZEN = "#ececec"
 TITLE, BODY = 11.5, 9  # points at the diagram's own size
-LINE = 1.25  # height of a line of text, in its font size
+LINE = 1.28  # height of a line of text, in its font size
 
 
 class Box(NamedTuple):
@@ -62,7 +62,9 @@ class Sheet:
         if highlight is not None and highlight not in parts:
             raise ValueError(f"highlight {highlight!r} is none of {', '.join(parts)}")
         if ax is None:
-            ax = plt.figure(figsize=size, layout="none").add_axes((0, 0, 1, 1))
+            figure = plt.figure(figsize=size, layout="constrained")
+            figure.set_layout_engine("none")  # after "constrained" this lasts; without, saving tightly brings it back
+            ax = figure.add_axes((0, 0, 1, 1))
         self.ax, self.shaded = ax, set(parts[highlight] if highlight else ())
         ax.set_axis_off()
         ax.set(xlim=(0, size[0]), ylim=(0, size[1]), aspect="equal")
