@@ -1,6 +1,7 @@
 """Where the words of a figure lie, once it is drawn."""
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.text import Text
@@ -10,22 +11,20 @@ from matplotlib.transforms import Bbox
 def words(figure: Figure) -> dict[Text, Bbox]:
     """Every visible text that is not empty, and its box in pixels."""
     figure.canvas.draw()
-    found = {}
-    for text in figure.findobj(Text):
-        shown = text.get_visible() and text.get_text().strip() and (text.axes is None or text.axes.get_visible())
-        if shown and _inside_its_axis(text):
-            found[text] = Text.get_window_extent(text)  # of the words alone, without an annotation's arrow
-    return found
+    hidden = {tick for axis in figure.findobj(Axis) for tick in _unseen_ticks(axis)}
+    return {
+        text: Text.get_window_extent(text)  # of the words alone, without an annotation's arrow
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and text not in hidden
+    }
 
 
-def _inside_its_axis(text: Text) -> bool:
-    """A tick label beyond the limits is an object that nobody sees."""
-    for axis in (text.axes.xaxis, text.axes.yaxis) if text.axes is not None else ():
-        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-            if text in (tick.label1, tick.label2):
-                low, high = sorted(axis.get_view_interval())
-                return axis.get_visible() and low <= tick.get_loc() <= high
-    return True
+def _unseen_ticks(axis: Axis) -> set[Text]:
+    """Labels of ticks beyond the limits, and of ticks kept for later: objects that are never drawn."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = axis.get_major_ticks() if axis.get_visible() and axis.axes.axison else ()
+    seen = {tick.label1 for tick in ticks if low <= tick.get_loc() <= high}
+    return set(axis.findobj(Text)) - seen - {axis.label, axis.offsetText}
 
 
 def misplaced(figure: Figure) -> list[str]:

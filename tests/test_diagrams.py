@@ -125,3 +125,13 @@ def test_the_targets_drawn_are_those_of_the_loss():
     rows = (diagrams.CELLS_TOP - augmented[:, 1]) // diagrams.CELL
     by_row = targets.flatten(1).sum(dim=1).tolist()
     assert [int((rows == i).sum()) for i in range(len(groups))] == by_row == [2, 2, 1]
+
+
+def test_the_checks_themselves_see_what_is_wrong():
+    figure, ax = plt.subplots(layout="none")
+    ax.text(0.5, 0.5, "one word")
+    ax.text(0.52, 0.51, "another")
+    ax.text(1.1, 0.2, "far too long to stay inside of the figure")
+    ax.plot([0.4, 0.9], [0.45, 0.6])
+    assert set(misplaced(figure)) == {"'another' over 'one word'", "far too long to stay inside of the figure"}
+    assert set(crossed(figure)) == {"one word", "another"}

@@ -4,10 +4,13 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from drawn_text import misplaced
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mgdmkit import plots
+from mgdmkit.evaluate import wilson
 
 matplotlib.use("Agg")
 
@@ -375,3 +378,200 @@ def test_the_true_label_stands_out_among_the_predictions(ax):
 def test_without_a_true_label_no_bar_is_marked(ax):
     plots.predictions(ax, ["a", "b"], [0.9, 0.1])
     assert not any(bar.get_hatch() for bar in ax.patches)
+
+
+# ---- k, learning curves ---------------------------------------------------------------------------------------
+
+
+K_ROWS = [
+    ("hardest", 0, [62.0, 64.0], 60, 66),
+    ("hardest", 3, [58.0, 61.0], 55, 63),
+    ("hardest", 7, [57.0], None, None),
+    ("random", 3, [56.0, 57.0], 54, 59),
+]
+
+
+def test_each_series_begins_at_k_0_which_is_drawn_once(ax):
+    plots.k_curve(ax, K_ROWS, zero_shot=47.0)
+    lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+    assert [y for _, y in positions(lines["hardest"])] == [63, 59.5, 57]
+    assert [y for _, y in positions(lines["random"])] == [63, 56.5]
+    assert [round(x) for x, _ in positions(lines["hardest"])] == [0, 3, 7]
+    assert lines["zero-shot 47.0"].get_ydata()[0] == 47
+    assert len({line.get_linestyle() for line in lines.values()}) == len({line.get_marker() for line in lines.values()})
+    assert len([line for line in ax.lines if line.get_marker() == "D"]) == 1
+    bars = sorted(tuple(bar.lines[2][0].get_segments()[0][:, 1]) for bar in ax.containers)
+    assert np.array(bars) == pytest.approx(np.array([(54, 59), (55, 63), (60, 66)]))
+    seeds = sorted(y for line in ax.lines if line.get_marker() == "." for y in line.get_ydata())
+    assert seeds == [56, 57, 58, 61, 62, 64], "a single seed is the mean itself"
+    assert ax.get_xticks().tolist() == [0, 3, 7]
+    assert misplaced(ax.figure) == []
+
+
+def test_rows_of_k_that_contradict_are_refused(ax):
+    with pytest.raises(ValueError, match=r"'hardest', k = 3: the mean 59.50 lies outside its interval \[60, 63\]"):
+        plots.k_curve(ax, [("hardest", 3, [58, 61], 60, 63)])
+    with pytest.raises(ValueError, match="two rows for k = 3, 'hardest'"):
+        plots.k_curve(ax, [K_ROWS[1], K_ROWS[1]])
+
+
+def test_a_curve_is_the_mean_in_a_band_of_all_seeds(ax):
+    curves = {"k = 0": ([1, 2, 3], torch.tensor([[10.0, 20, 31], [20, 40, 29]])), "k = 3": ([1, 2, 3], [5, 10, 30])}
+    plots.learning_curves(ax, curves, stop=2, stop_label="20 epochs")
+    assert [positions(line)[:, 1].tolist() for line in ax.lines[:2]] == [[15, 30, 30], [5, 10, 30]]
+    (band,) = ax.collections  # one run has none
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    assert corners == {(1, 10), (2, 20), (3, 29), (1, 20), (2, 40), (3, 31)}
+    assert ax.lines[2].get_xdata()[0] == 2
+    assert [text.get_text() for text in ax.texts] == ["k = 0", "k = 3", "20 epochs"]
+    assert misplaced(ax.figure) == [], "both end at 30, and above them stands where the paper stops"
+
+
+def test_a_curve_of_another_length_is_refused(ax):
+    with pytest.raises(ValueError, match=r"'k = 0': values \(2, 3\) need one x a column, not x \(2,\)"):
+        plots.learning_curves(ax, {"k = 0": ([1, 2], np.zeros((2, 3)))})
+
+
+# ---- classes: who is confused, mined, gaining -----------------------------------------------------------------
+
+
+def test_the_most_confused_pairs_are_those_of_both_counts(ax):
+    before, after = np.diag([8, 8, 10, 10, 10, 10]), np.diag([10, 4, 10, 10, 9, 10])
+    before[0, 2], before[1, 4] = 2, 2
+    after[1, 4], after[4, 1] = 6, 1
+    plots.confusion_change(ax, torch.tensor(before), after, CLASSES, top=2, names=("zero-shot", "k = 3"))
+    assert labels_of(ax.yaxis) == ["stirring a pot → closing a fridge", "doing squats → punching a bag"]
+    rings, dots = ([line.get_xdata()[0] for line in ax.lines if line.get_markersize() == size] for size in (10, 5.5))
+    assert (rings, dots) == ([20, 20], [0, 60]), "in percent of the class's ten videos; the best improved on top"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["zero-shot", "k = 3"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+    assert misplaced(ax.figure) == []
+
+
+def test_counts_that_cannot_be_compared_are_refused(ax):
+    with pytest.raises(ValueError, match=r"6 classes need after \(6, 6\), not \(5, 5\)"):
+        plots.confusion_change(ax, np.eye(6), np.eye(5), CLASSES)
+    with pytest.raises(ValueError, match="same videos"):
+        plots.confusion_change(ax, np.eye(6), 2 * np.eye(6), CLASSES)
+
+
+MINED, OF = torch.tensor([[2, 5], [2, 4], [5, 0]]), torch.tensor([0, 0, 2])  # two videos of class 0, one of class 2
+
+
+def test_a_cell_is_the_share_of_the_videos_a_label_was_mined_for(ax):
+    plots.negatives_map(ax, MINED, OF, CLASSES)
+    shares = ax.images[0].get_array()
+    assert shares[0, 1:].tolist() == [0, 1, 0, 0.5, 0.5]
+    assert shares[2].filled(-1).tolist() == [1, 0, -1, 0, 0, 1]
+    assert np.ma.getmaskarray(np.ma.masked_invalid(shares)).tolist() == np.eye(6, dtype=bool).tolist()
+    assert labels_of(ax.yaxis) == labels_of(ax.xaxis) == list(CLASSES)
+
+
+@pytest.mark.parametrize("only", ["kitchen", ["closing a fridge", "stirring a pot", "opening a fridge"]])
+def test_a_group_is_shown_alone_with_the_share_that_lies_in_it(ax, only):
+    plots.negatives_map(ax, MINED, OF, CLASSES, SCENES, only)
+    assert labels_of(ax.yaxis) == ["stirring a pot", "closing a fridge", "opening a fridge"]
+    assert ax.images[0].get_array()[0].filled(-1).tolist() == [-1, 1, 0.5]
+    assert ax.get_xlabel() == "mined label (83% of the negatives)", "label 4, of the gym, was mined once in six"
+    assert misplaced(ax.figure) == []
+
+
+def test_the_whole_map_is_sorted_by_group(ax):
+    plots.negatives_map(ax, MINED, OF, CLASSES, SCENES)
+    assert labels_of(ax.yaxis) == [CLASSES[c] for c in (3, 1, 4, 0, 2, 5)]
+    assert ax.images[0].get_array()[3].filled(-1).tolist() == [0, 0, 0.5, -1, 1, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": OF[:2]}, r"mined \(3, 2\) and labels \(2,\)"),
+        ({"groups": ["kitchen"]}, "6 classes need 6 groups, not 1"),
+        ({"only": "attic", "groups": SCENES}, "no group 'attic'; there are kitchen, gym, beach"),
+        ({"only": "attic"}, "no group 'attic'; there are none"),
+        ({"only": ["dancing"]}, "no class 'dancing'; there are stirring a pot"),
+    ],
+)
+def test_a_map_of_what_is_not_there_is_refused(ax, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.negatives_map(ax, **{"mined": MINED, "labels": OF, "classes": CLASSES} | options)
+
+
+def test_a_third_of_the_classes_has_its_mean(ax):
+    x, gain = torch.tensor([50.0, 0, 10, 90, 40, 100]), [2.0, -5, -7, 10, 4, 0]
+    plots.gain_by_confusability(ax, x, gain, names=CLASSES)
+    assert ax.collections[0].get_offsets().tolist() == np.column_stack([x, gain]).tolist()
+    bars = [positions(line).tolist() for line in ax.lines if line.get_linewidth() == 3]
+    assert bars == [[[0, -6], [10, -6]], [[40, 3], [50, 3]], [[90, 5], [100, 5]]]
+    band = ax.collections[1].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((-8, -4)), "two standard errors of -5 and -7"
+    assert {text.get_text() for text in ax.texts} == {CLASSES[2], CLASSES[3]}
+    assert misplaced(ax.figure) == []
+
+
+def test_gains_of_other_classes_are_refused(ax):
+    with pytest.raises(ValueError, match=r"x \(3,\), gain \(2,\)"):
+        plots.gain_by_confusability(ax, [1, 2, 3], [1, 2])
+
+
+def test_a_bin_is_its_mean_confidence_and_its_share_that_is_right(ax):
+    plots.calibration(ax, torch.tensor([0.1, 0.3, 0.9, 0.8, 1.0]), [False, True, True, True, False], 2, "k = 3")
+    points, bars = ax.containers[0].lines[0], ax.containers[0].lines[2][0].get_segments()
+    assert positions(points) == pytest.approx(np.array([[0.2, 0.5], [0.9, 2 / 3]]))
+    assert [tuple(bar[:, 1]) for bar in bars] == [pytest.approx(wilson(1, 2)[1:3]), pytest.approx(wilson(2, 3)[1:3])]
+    (strip,) = ax.child_axes
+    assert [bar.get_height() for bar in strip.patches] == [2, 3]
+    assert [text.get_text() for text in strip.texts] == ["2", "3"]
+    error = 100 * (2 * 0.3 + 3 * (0.9 - 2 / 3)) / 5
+    assert strip.get_title(loc="left") == f"k = 3: error {error:.1f} points, N = 5"
+    assert misplaced(ax.figure) == []
+
+
+def test_an_empty_bin_has_no_point(ax):
+    plots.calibration(ax, [0.05, 0.95], [False, True])
+    assert len(positions(ax.containers[0].lines[0])) == 2
+    assert [text.get_text() for text in ax.child_axes[0].texts] == ["1", *"00000000", "1"]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "correct", "message"),
+    [([0.5], [True, False], r"\(1,\) and correct \(2,\)"), ([], [], "at least 1"), ([1.5], [True], "1.50 to 1.50")],
+)
+def test_confidences_that_are_none_are_refused(ax, confidence, correct, message):
+    with pytest.raises(ValueError, match=message):
+        plots.calibration(ax, confidence, correct)
+
+
+# ---- Figure 5 -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("margins", [None, {"raw": [-0.1, 0.2], "k = 3": [0.1, 0.2]}])
+def test_figure_5_has_a_row_a_sample_and_the_margins_beside_it(margins):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(3, 2, 2, 6))
+    samples = [plots.Sample(label, i, *points[i]) for i, label in enumerate(CLASSES[:3])]
+    with matplotlib.rc_context():
+        plots.style()
+        figure = plots.fig5(samples, margins)
+        panels = figure.axes[:6]
+        assert misplaced(figure) == []
+    for ax, (sample, points) in zip(panels, ((s, p) for s in samples for p in (s.raw, s.discriminated)), strict=True):
+        dots, triangle = (c for c in ax.collections if isinstance(c, PathCollection))
+        assert triangle.get_offsets().tolist() == [[points[0][sample.true], points[1][sample.true]]]
+        assert len(dots.get_offsets()) == 5
+    assert [ax.get_title(loc="left") for ax in panels] == [CLASSES[0], "", CLASSES[1], "", CLASSES[2], ""]
+    assert [text.get_text() for ax in panels for text in ax.texts] == ["raw text", "discriminated text"]
+    boxes = [ax.get_position() for ax in panels]
+    assert all(left.x1 < right.x0 and left.y0 == right.y0 for left, right in zip(boxes[::2], boxes[1::2], strict=True))
+    assert panels[0].get_xlim() == panels[4].get_xlim() and panels[1].get_ylim() == panels[3].get_ylim()
+    assert [labels_of(ax.yaxis) for ax in figure.axes[6:]] == ([list(margins)] if margins else [])
+    assert all(ax.get_position().x0 > boxes[1].x1 for ax in figure.axes[6:])
+    plt.close(figure)
+
+
+def test_figure_5_is_drawn_into_a_figure_of_ones_own():
+    own = Figure()
+    sample = plots.Sample("a video", 0, ([0.1, 0.2], [0.3, 0.4]), ([0.1, 0.2], [0.3, 0.4]))
+    assert plots.fig5([sample], figure=own) is own and len(own.axes) == 2
+    with pytest.raises(ValueError, match="samples is empty"):
+        plots.fig5([])
