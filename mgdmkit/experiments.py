@@ -214,7 +214,7 @@ def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list
             "N": len(labels),
             "top1_mean": round(means["top1"][name], 2),
             "top1_std": round(spread[name], 2),
-            **{f"{column}_mean": round(means[column][name], 4) for column in ("top5", "nll", "ece", "margin")},
+            **{f"{column}_mean": round(means[column][name], 5) for column in ("top5", "nll", "ece", "margin")},
         }
         if other and other.name != name:
             row |= {"against": other.name, **compare(right[name], right[other.name])}
