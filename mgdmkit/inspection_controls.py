@@ -81,12 +81,12 @@ class Controls:
             style={"description_width": "16px"},
             layout=w.Layout(width="300px"),
         )
-        self.which = w.ToggleButtons(
-            options=[("top", "top"), ("bot", "bot")],
-            tooltips=["the k hardest negatives", "the last k of the nine hardest"],
+        self.which = w.Dropdown(
+            options=[("top: the hardest", "top"), ("bot: the end of the nine hardest", "bot")],
             description="window",
             tooltip="which k of the mined negatives",
-            style={"button_width": "56px", "description_width": "56px"},
+            style={"description_width": "56px"},
+            layout=w.Layout(width="310px"),
         )
         self.chosen = w.Dropdown(
             description="chosen label",
@@ -148,9 +148,9 @@ class Controls:
         return [self.message, top, settings, self.strip, self.rankings, below, self.words]
 
 
-def player(clip: Playable, name: str) -> w.Widget:
+def player(clip: Playable) -> w.Widget:
     """The clip, playing over and over; a browser's own buttons stop it."""
-    look = {"layout": w.Layout(width="auto", height="200px"), "tooltip": f"the clip {name}"}
+    size = w.Layout(width="auto", height="200px")  # no tooltip: a video with one can't be shown by ipywidgets 8.1
     if clip.kind == "webp":
-        return w.Image(value=clip.data, format="webp", **look)
-    return w.Video(value=clip.data, format=clip.kind, autoplay=True, loop=True, controls=True, **look)
+        return w.Image(value=clip.data, format="webp", layout=size)
+    return w.Video(value=clip.data, format=clip.kind, autoplay=True, loop=True, controls=True, layout=size)

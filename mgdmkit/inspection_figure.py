@@ -21,6 +21,7 @@ from mgdmkit import plots
 from mgdmkit.inspection import View, rank_of
 
 WIDTH = 11.0  # inches
+SPACE_WIDTH = 7.6  # where the space stands alone, beside the controls
 STRIP, RANKINGS, SPACE = 1.15, 3.3, 3.3  # inches of height; a strip for each row of frames
 TOP = 10  # labels in a ranking
 BAND = "#f3e3bd"  # behind the labels that a run trains against
@@ -66,14 +67,14 @@ def draw(view: View, look: Look, pictures: Any | str) -> Figure:
 
 def alone(part: Callable, view: View, look: Look, *pictures: Any) -> Figure:
     """One of the parts (`frames`, which needs the pictures, `rankings` or `space`) as a figure of its own."""
-    figure = _empty(_height(part, view, *pictures))
+    figure = _empty(_height(part, view, *pictures), SPACE_WIDTH if part is space else WIDTH)
     with rc_context(PLAIN):
         part(figure, view, look, *pictures)
     return figure
 
 
-def _empty(height: float) -> Figure:
-    figure = Figure(figsize=(WIDTH, height), dpi=100, layout="none")
+def _empty(height: float, width: float = WIDTH) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=100, layout="none")
     FigureCanvasAgg(figure)
     return figure
 
@@ -192,7 +193,7 @@ def space(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0
     seen, inch = view.seen[look.run], (high - low) / SPACE
     window = view.window(look.k, look.which) if look.k else []
     for i, (name, texts) in enumerate((("raw texts", view.text_features), ("discriminated texts", seen.discriminated))):
-        ax = figure.add_axes((0.07 + 0.385 * i, low + 0.55 * inch, 0.31, (SPACE - 0.9) * inch))
+        ax = figure.add_axes((0.08 + 0.375 * i, low + 0.55 * inch, 0.29, (SPACE - 0.9) * inch))
         x, y = plots.split_similarity(seen.video_features, texts)
         plots.split_vectors(ax, x, y, view.own, f"{look.run}, {name}")
         ax.locator_params(nbins=4)  # each tick costs milliseconds
@@ -200,7 +201,7 @@ def space(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0
         ax.scatter(x[window], y[window], s=70, marker="s", edgecolor=plots.INK, label="shaded negatives", **style)
         chosen = ax.scatter(*([v[look.label]] for v in (x, y)), s=190, edgecolor=plots.LINES[0], **style)
         chosen.set_label("chosen label")
-    figure.legend(*ax.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.785, (low + high) / 2))
+    figure.legend(*ax.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.76, (low + high) / 2))
 
 
 def words(view: View, look: Look) -> str:

@@ -28,7 +28,7 @@ def image(data: bytes, alt: str, kind: str = "png") -> str:
     """A picture as wide as its place; `alt` is read aloud, and shown while the mouse rests on it."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     said = escape(alt, quote=True)
-    return f"<img src='{source}' alt='{said}' title='{said}' style='width: 100%; max-width: 1430px'>"
+    return f"<img src='{source}' alt='{said}' title='{said}' style='width: 100%; max-width: 1760px'>"
 
 
 def table(view: View, look: drawing.Look, words: str) -> str:

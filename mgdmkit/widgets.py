@@ -176,7 +176,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         c.heading.value = html.heading(f"{view.label} ({view.split})")
         self._draw("strip", "rankings", "space")
         try:
-            c.player.children = (player(self._playable(self.inspection.path(view.clip)), view.clip),)
+            c.player.children = (player(self._playable(self.inspection.path(view.clip))),)
         except (VideoError, OSError):  # the cause stands where the frames would be
             c.player.children = (ipywidgets.HTML("<em>this clip can't be played</em>"),)
 
