@@ -26,6 +26,7 @@ def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]]
         ax.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], marker="o" if len(x) < 4 else None)
         ends[name] = (x[-1], y[-1], colour)
         ax.set_xlabel(clock)
+    ax.margins(x=0)
     name_line_ends(ax, ends)
     ax.set_ylabel(key.replace("_", " "))
     return ax

@@ -77,7 +77,7 @@ def name_line_ends(ax: Axes, ends: Mapping[str, tuple[float, float, str]]) -> No
     places = _spread([(ends[name][1] - low) / (high - low) for name in order], gap=1.3 * SMALL / 72 / inches)
     for name, place in zip(order, places, strict=True):
         x, y, colour = ends[name]
-        tie = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        tie = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
         look = {"color": colour, "va": "center", "fontsize": SMALL, "arrowprops": tie}
         ax.annotate(name, (x, y), (1.05, place), textcoords="axes fraction", **look)
 

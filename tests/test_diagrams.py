@@ -129,6 +129,7 @@ def test_the_targets_drawn_are_those_of_the_loss():
 
 def test_the_checks_themselves_see_what_is_wrong():
     figure, ax = plt.subplots(layout="none")
+    ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.text(0.5, 0.5, "one word")
     ax.text(0.52, 0.51, "another")
     ax.text(1.1, 0.2, "far too long to stay inside of the figure")
