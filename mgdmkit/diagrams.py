@@ -85,7 +85,7 @@ EXAMPLE = (  # a batch of three videos, each label with its two negatives
     ("doing squats", "lifting a barbell", "punching a bag"),
 )
 CELL = 0.36  # inches, of the two matrices
-CELLS_TOP = 2.76
+CELLS_TOP = 2.96
 
 
 def paradigms(ax: Axes | None = None, highlight: str | None = None) -> Axes:
@@ -94,10 +94,10 @@ def paradigms(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     Args:
         highlight: usual, augmented or targets.
     """
-    sheet = Sheet(ax, (WIDTH, 3.5), {name: [name] for name in ("usual", "augmented", "targets")}, highlight)
-    usual = sheet.box(1.27, 0.42, 1.5, 3.04, "Usual", "b labels", name="usual", high=True)
+    sheet = Sheet(ax, (WIDTH, 3.7), {name: [name] for name in ("usual", "augmented", "targets")}, highlight)
+    usual = sheet.box(1.27, 0.42, 1.5, 3.24, "Usual", "b labels", name="usual", high=True)
     title = "With augmented negatives", "b groups of 1 + k labels"
-    sheet.box(2.99, 0.42, 3.87, 3.04, *title, name="augmented", high=True)
+    sheet.box(2.99, 0.42, 3.87, 3.24, *title, name="augmented", high=True)
     sheet.text(usual.x - 0.07, CELLS_TOP + 0.16, "video of", ha="right", color=GREY)
     for i, (label, *_) in enumerate(EXAMPLE):
         sheet.text(usual.x - 0.07, CELLS_TOP - (i + 0.5) * CELL, label, ha="right")
