@@ -36,7 +36,7 @@ METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (
     *("optim", "pretrain", "train", "augment", "finetune"),
     *("inference", "evaluate", "official_split", "recognizer", "complexity", "pipeline", "inspection"),
-    *("calibration", "experiments", "grids", "grid_tables", "audit"),
+    *("calibration", "experiments", "grids", "tables", "audit"),
     *("reproduce", "reproduce_data", "reproduce_plan", "reproduce_rows", "reproduce_tables"),
     *("reproduce_pages", "reproduce_settings"),
 )
