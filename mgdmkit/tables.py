@@ -13,7 +13,7 @@ from mgdmkit.experiments import Tables
 
 OPTIONS = {
     "k": "k",
-    "k_each": "k --guide each",
+    "k_each": "k --guide each --ks 0 3 7",
     "modules": "modules",
     "curves": "curves --seeds 3",
     "batch": "batch --seeds 3",
