@@ -15,7 +15,7 @@ OPTIONS = {
     "k": "k",
     "k_each": "k --guide each --ks 0 3 7",
     "modules": "modules",
-    "curves": "curves --seeds 3",
+    "curves": "curves --seeds 3 --epochs 240",
     "batch": "batch --seeds 3",
     "adaptive_val": "adaptive --split val --seeds 1 --margins 1 2 4",
 }
