@@ -27,7 +27,7 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
     "notebook-extension/tracker": {"windowingMode": "none"},  # a cell out of sight keeps its place in the page
 }
-PATIENCE = 600_000  # milliseconds: a busy machine is no failure
+PATIENCE = 120_000  # milliseconds a control may take: a busy machine is no failure
 
 
 def find_chromium() -> str | None:

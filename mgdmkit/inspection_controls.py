@@ -3,7 +3,7 @@
 import ipywidgets as w
 
 from mgdmkit.inspection import SHOWS, Inspection
-from mgdmkit.inspection_html import heading
+from mgdmkit.inspection_html import heading, own_keys
 from mgdmkit.playback import Playable
 
 SCOPES = {"it is really in this video": "clip", "it says the same as the true label": "classes"}
@@ -145,7 +145,7 @@ class Controls:
         space = w.VBox([self.space], layout=w.Layout(flex="5 1 560px"))
         below = w.HBox([space, judge], layout=w.Layout(width="100%", flex_flow="row wrap", grid_gap="4px 16px"))
         settings = w.HBox([self.k, self.which, self.chosen], layout=wrap)
-        return [self.message, top, settings, self.strip, self.rankings, below, self.words]
+        return [self.message, top, settings, self.strip, self.rankings, below, self.words, w.HTML(own_keys())]
 
 
 def player(clip: Playable) -> w.Widget:

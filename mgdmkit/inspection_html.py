@@ -47,3 +47,24 @@ def table(view: View, look: drawing.Look, words: str) -> str:
     rows = "".join(lines)
     grid = f"<table style='border-spacing: 12px 0'><tr><th>label</th><th>what</th>{head}</tr>{rows}</table>"
     return f"<details><summary>In words and digits</summary><p>{escape(words)}</p>{grid}</details>"
+
+
+# 1 x 1 pixel. Scripts in a widget's HTML don't run, what a picture does when it is loaded does.
+_PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+_CLAIM = """(function claim(pixel, tries) {
+  const box = pixel.closest('.mgdmkit-inspector');
+  const handles = box ? box.querySelectorAll('.noUi-handle') : [];
+  if (!handles.length) { if (tries) setTimeout(claim, 100, pixel, tries - 1); return; }
+  box.addEventListener('focusin', event => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'));
+  handles.forEach(handle => handle.setAttribute(
+    'aria-label', handle.closest('.widget-slider').querySelector('label').innerText));
+})(this, 100)"""
+
+
+def own_keys() -> str:
+    """An invisible element that keeps a notebook's shortcuts away from the inspector and names its slider.
+
+    JupyterLab takes the arrow keys from a list that has the focus, to move between cells, and obeys single letters.
+    What stops it is an attribute of the control itself, which ipywidgets can't set.
+    """
+    return f"<img src='{_PIXEL}' alt='' width='1' height='1' onload=\"{_CLAIM}\">"
