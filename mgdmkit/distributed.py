@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,13 @@ def gather(rows: Tensor, n: int) -> Tensor:
 
 def gatherer(n: int) -> Callable[[Tensor], Tensor] | None:
     """What `MGDM.forward` takes as `gather` for a global batch of n rows; None in one process."""
-    return partial(gather, n=n) if world_size() > 1 else None
+    return _gather_n(n) if world_size() > 1 else None
+
+
+@cache
+def _gather_n(n: int) -> Callable[[Tensor], Tensor]:
+    """One object for each n: torch.compile would take a new one for another program."""
+    return partial(gather, n=n)
 
 
 def map_rows(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:

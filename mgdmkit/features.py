@@ -11,7 +11,6 @@ of processes; several share the missing ones. A folder made by anything else is 
 can't be told apart by their shape.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +31,11 @@ from mgdmkit.config import write_text_atomic
 from mgdmkit.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.distributed import barrier, is_main, local_cores, main_first, rank, world_size
 from mgdmkit.manifest import Manifest, official_splits, take_official_split
-from mgdmkit.runfolder import FolderError, claim, save_tensors
+from mgdmkit.runfolder import FolderError, claim, read_json, reading, save_tensors
 from mgdmkit.video import VideoError, read_segments
 
+RECIPE = ("clip", "clip_fingerprint", "frames", "prompt", "classes", "logit_scale")
+"""What features.json says at least."""
 SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
 
 
@@ -136,7 +137,8 @@ def extract_features(
         batch_size: clips per pass through the image encoder.
         workers: processes that decode; None takes one per core (its share of the cores under torchrun), at most 8.
     Raises:
-        FolderError: when `out` was made by another backbone, precision, manifest, number of frames or prompt.
+        FolderError: when `out` was made by another backbone, precision, manifest, number of frames or prompt, or no
+            longer says by which.
         VideoError: naming the clip that can't be read; whole shards before it are kept.
         ValueError: for a prompt without its one `{}`, or no frames; nothing is written.
     """
@@ -158,12 +160,13 @@ def extract_features(
         recipe["precision"] = clip.precision
     columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
-        claim(out / "features.json", recipe, ignore=("clip", "pretrained"))  # may move, its fingerprint may not
+        # The CLIP may move, its fingerprint may not.
+        claim(out / "features.json", recipe, ignore=("clip", "pretrained"), work=("*.safetensors",))
         if is_main():
             write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
-        if not (out / "text.safetensors").is_file():
+        if not _holds(out / "text.safetensors", "text_features", len(sentences)):
             save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
-    missing = [shard for shard in _shards(len(manifest.video_paths)) if not _is_complete(out, *shard)]
+    missing = [shard for shard in _shards(len(manifest.video_paths)) if not _is_whole(out, *shard)]
     barrier()  # all have seen the same shards missing before anybody writes one
     todo = missing[rank() :: world_size()]
     total = sum(stop - start for start, stop in todo)
@@ -181,23 +184,41 @@ def extract_features(
 
 
 def load_features(folder: Path, official_split: int | None = None) -> Features:
-    """Read a feature folder; `FolderError` when it is missing or not finished.
+    """Read a feature folder; `FolderError` when it is missing, not finished or damaged.
 
     A clip's features are the same in every official split: `official_split=2` takes `split2` as `split`, so that one
     folder serves all three of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
     """
     recipe = read_recipe(folder)
-    clips = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
-    clips = take_official_split(clips, official_split, folder / "clips.csv")
-    missing = [start for start, stop in _shards(len(clips)) if not _is_complete(folder, start, stop)]
-    if missing or not (folder / "text.safetensors").is_file():
+    clips = take_official_split(_read_clips(folder, recipe["classes"]), official_split, folder / "clips.csv")
+    bad = [_shard_path(folder, start) for start, stop in _shards(len(clips)) if not _is_whole(folder, start, stop)]
+    if not _holds(folder / "text.safetensors", "text_features", len(recipe["classes"])):
+        bad.append(folder / "text.safetensors")
+    if bad:
+        state = "damaged, or clips.csv is" if bad[0].exists() else "missing"
         raise FolderError(
-            f"the features at {folder} are not finished ({len(missing)} parts are missing); run the same "
-            f"`mgdm features` command again, it continues where it stopped"
+            f"the features at {folder} are not finished: {len(bad)} parts are missing or damaged, first {bad[0].name} "
+            f"({state}); {_AGAIN}"
         )
     parts = [load_file(_shard_path(folder, start))["frame_features"] for start, _ in _shards(len(clips))]
     text_features = load_file(folder / "text.safetensors")["text_features"]
     return Features(torch.cat(parts), text_features, clips, tuple(recipe["classes"]), recipe["logit_scale"])
+
+
+_AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
+
+
+def _read_clips(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
+    path = folder / "clips.csv"
+    with reading(path, _AGAIN):
+        clips = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if missing := [name for name in ("id", "label", "split") if name not in clips]:
+            raise ValueError(f"it lacks the column {missing[0]!r}")
+        if unknown := sorted(set(clips["label"]) - set(classes)):
+            raise ValueError(f"the label {unknown[0]!r} is none of the classes in features.json")
+        if clips.empty:
+            raise ValueError("it lists no clip")
+    return clips
 
 
 class CorpusTexts(NamedTuple):
@@ -222,7 +243,8 @@ def corpus_texts(folder: Path, labels: Iterable[str] = ()) -> CorpusTexts:
             f"`mgdm mine --features {folder} --corpus FILE`, where FILE lists them"
         )
     others = _other_texts(folder)
-    own = load_file(folder / "text.safetensors")["text_features"]
+    with reading(folder / "text.safetensors", _AGAIN):
+        own = load_file(folder / "text.safetensors")["text_features"]
     return CorpusTexts(corpus, torch.cat([own, *(others[label][None] for label in corpus[len(classes) :])]))
 
 
@@ -257,10 +279,12 @@ def _other_texts(folder: Path) -> dict[str, Tensor]:
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:
-    """What a feature folder was made with, features.json; `FolderError` when there is none."""
-    if not (folder / "features.json").is_file():
-        raise FolderError(f"no features at {folder}; make them with `mgdm features --out {folder}`")
-    return json.loads((folder / "features.json").read_text(encoding="utf-8"))
+    """What a feature folder was made with, features.json; `FolderError` when there is none, or it is damaged."""
+    path, cure = folder / "features.json", f"make them with `mgdm features --out {folder}`"
+    if not path.is_file():
+        raise FolderError(f"no features at {folder}; {cure}")
+    # Nothing else says which CLIP they are of, so that they can't be continued.
+    return read_json(path, f"put back a good copy, or delete {folder} and {cure}", keys=RECIPE)
 
 
 def _shards(n: int) -> Iterator[tuple[int, int]]:
@@ -271,12 +295,16 @@ def _shard_path(folder: Path, start: int) -> Path:
     return folder / f"frames-{start // SHARD_SIZE:05d}.safetensors"
 
 
-def _is_complete(folder: Path, start: int, stop: int) -> bool:
-    path = _shard_path(folder, start)
+def _is_whole(folder: Path, start: int, stop: int) -> bool:
+    return _holds(_shard_path(folder, start), "frame_features", stop - start)
+
+
+def _holds(path: Path, name: str, rows: int) -> bool:
+    """Is a file there and whole? One that something else than us has damaged is computed again."""
     if not path.is_file():
         return False
     try:
         with safe_open(path, "pt") as file:
-            return file.get_slice("frame_features").get_shape()[0] == stop - start
+            return file.get_slice(name).get_shape()[0] == rows
     except SafetensorError:
-        return False  # damaged by something else than us: computed again
+        return False

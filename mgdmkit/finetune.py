@@ -2,8 +2,8 @@
 
 The loop, schedule and loss are those of `train.py`; only the inputs are pixels that are decoded and cropped anew in
 each epoch. The text encoder is frozen and has read every label once. A run folder holds, beside what `train` leaves,
-`clip/`: the whole tuned CLIP in open_clip's own form. It is a CLIP like any other: `load_clip` and `mgdm features
---clip RUN/clip` take it, and the run's `model.safetensors` belongs to its frame features.
+`labels.json` and `clip/`: the whole tuned CLIP in open_clip's own form. It is a CLIP like any other: `load_clip` and
+`mgdm features --clip RUN/clip` take it, and the run's `model.safetensors` belongs to its frame features.
 """
 
 import copy
@@ -28,8 +28,9 @@ from mgdmkit.manifest import Manifest
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.optim import parameter_groups
+from mgdmkit.recognizer import write_labels
 from mgdmkit.runfolder import FolderError, claim, save_tensors
-from mgdmkit.train import choose_device, choose_groups, fingerprint, fit, load_model, new_model, read_run
+from mgdmkit.train import WORK, choose_device, choose_groups, fingerprint, fit, load_model, new_model, read_run
 
 POSITIONS = ("frame_positions", "positional_embedding", "pos_embed")  # ours, open_clip's, timm's
 
@@ -163,10 +164,13 @@ def finetune(
     set_trainable(image_encoder, finetuning.freeze)  # before the folder is claimed: it may raise
     image_encoder.set_grad_checkpointing(finetuning.grad_checkpointing)
     with distributed.main_first():
-        # Its folder may move, its fingerprint may not.
-        claim(out / "config.json", recipe, ignore=("clip.name", "clip.pretrained"))
+        # Its folder may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
+        free = ("clip.name", "clip.pretrained", "finetune.grad_checkpointing")
+        claim(out / "config.json", recipe, ignore=free, work=WORK)
     if (out / "model.safetensors").is_file():
-        return load_finetuned(out, device)
+        tuned = tuned_clip(out, device)
+        _write_labels(out, tuned, training.classes, prompt)
+        return FineTuned(tuned.model.visual, load_model(out, device)).eval()
     network = FineTuned(image_encoder, new_model(model_config, config.seed)).to(choose_device(device))
     text_features = clip.encode_text(prompts(labels, prompt))
 
@@ -182,8 +186,16 @@ def finetune(
         _save_clip(clip, network.image_encoder, out / "clip")
         save_tensors(out / "model.safetensors", network.mgdm.state_dict())
         (out / "checkpoint.pt").unlink(missing_ok=True)
+        _write_labels(out, tuned_clip(out), training.classes, prompt)
     distributed.barrier()
     return network.eval()
+
+
+def _write_labels(run: Path, tuned: FrozenClip, classes: Sequence[str], prompt: str) -> None:
+    """What `recognizer.load_run` needs to know of a fine-tuned run, whose CLIP is its own."""
+    if distributed.is_main():
+        own = {"clip": str(run / "clip"), "clip_fingerprint": tuned.fingerprint}
+        write_labels(run, {"classes": classes, "prompt": prompt, **own})
 
 
 def is_finetuned(run: Path) -> bool:

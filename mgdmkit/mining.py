@@ -200,48 +200,66 @@ def load_negatives(
     Raises:
         FileNotFoundError, ValueError: naming the file, and the videos or labels that do not agree with it.
     """
-    header, by_video = _read(path)
+    by_video = _read(path)
     if missing := [video for video in video_ids if video not in by_video]:
         raise ValueError(f"{path} lacks {len(missing)} videos, first {missing[0]!r}; mine again with `mgdm mine`")
     index = {name: j for j, name in enumerate(label_names)}
     own = [None] * len(video_ids) if labels is None else [label_names[label] for label in labels.tolist()]
-    indices, scores = [], []
-    for video, label in zip(video_ids, own, strict=True):
-        row = by_video[video]
-        cells = [cell.rsplit(":", 1) for cell in row[len(HEADER) :]]
-        if unknown := [cell[0] for cell in cells if cell[0] not in index or len(cell) != 2]:
+    rows = [by_video[video] for video in video_ids]
+    for video, row, label in zip(video_ids, rows, own, strict=True):
+        if unknown := [name for name in row.names if name not in index]:
             raise ValueError(f"{path}: {unknown[0]!r}, a negative of {video!r}, is not a label of this corpus")
-        if len(cells) != len(header) - len(HEADER):
+        if label is not None and row.label != label:
             raise ValueError(
-                f"{path}: {video!r} has {len(cells)} negatives where the header has {len(header) - len(HEADER)}"
+                f"{path}: {video!r} is {row.label!r} there and {label!r} here; mine again with `mgdm mine`"
             )
-        if label is not None and row[1] != label:
-            raise ValueError(f"{path}: {video!r} is {row[1]!r} there and {label!r} here; mine again with `mgdm mine`")
-        if label in (names := [name for name, _ in cells]) or len(set(names)) < len(names):
-            raise ValueError(f"{path}: the negatives of {video!r} hold its own label or one label twice: {names}")
-        indices.append([index[name] for name in names])
-        scores.append([float(score) for _, score in cells])
-    ranks, own_scores = (
-        [int(by_video[video][2]) for video in video_ids],
-        [float(by_video[video][3]) for video in video_ids],
-    )
-    return Negatives(*map(torch.tensor, (indices, scores, ranks, own_scores)))
+        if label in row.names or len(set(row.names)) < len(row.names):
+            raise ValueError(f"{path}: the negatives of {video!r} hold its own label or one label twice: {row.names}")
+    indices = [[index[name] for name in row.names] for row in rows]
+    columns = indices, [row.scores for row in rows], [row.rank for row in rows], [row.score for row in rows]
+    return Negatives(*map(torch.tensor, columns))
 
 
 def negative_names(path: Path) -> list[str]:
     """The names of all negatives in `save_negatives`' CSV, sorted; errors as for `load_negatives`."""
-    _, by_video = _read(path)
-    return sorted({cell.rsplit(":", 1)[0] for row in by_video.values() for cell in row[len(HEADER) :]})
+    return sorted({name for row in _read(path).values() for name in row.names})
 
 
-def _read(path: Path) -> tuple[list[str], dict[str, list[str]]]:
-    """The header and, by video, the rows."""
+class _Row(NamedTuple):
+    label: str
+    rank: int
+    score: float
+    names: list[str]
+    scores: list[float]
+
+
+def _read(path: Path) -> dict[str, _Row]:
+    """The rows by their video."""
     if not path.is_file():
-        raise FileNotFoundError(f"no mined negatives at {path}; make them with `mgdm mine`")
-    with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet begins a file with a mark
-        rows = list(csv.reader(file))
-    if not rows or rows[0][: len(HEADER)] != HEADER:
-        raise ValueError(
-            f"{path} is not a table of negatives: it should begin with {','.join(HEADER)}; see `mgdm mine`"
-        )
-    return rows[0], {row[0]: row for row in rows[1:] if row}
+        raise FileNotFoundError(f"no mined negatives at {path}; make them with `mgdm mine --out {path}`")
+    again = f"mine again with `mgdm mine --out {path}`"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet begins a file with a mark
+            header, *lines = list(csv.reader(file, strict=True)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV in UTF-8 ({error}); {again}") from error
+    if header[: len(HEADER)] != HEADER:
+        raise ValueError(f"{path} is not a table of negatives: it should begin with {','.join(HEADER)}; {again}")
+    rows: dict[str, _Row] = {}
+    for number, cells in enumerate(lines, start=2):
+        try:
+            if cells and rows.setdefault(cells[0], row := _row(cells, len(header))) is not row:
+                raise ValueError(f"{cells[0]!r} stands in more than one row")
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number} is damaged ({error}); mend it, or {again}") from error
+    return rows
+
+
+def _row(cells: list[str], columns: int) -> _Row:
+    if len(cells) != columns:
+        raise ValueError(f"{len(cells)} cells, where the header has {columns}")
+    _, label, rank, score, *negatives = cells
+    if bare := [cell for cell in negatives if ":" not in cell]:
+        raise ValueError(f"{bare[0]!r} is not label:score")
+    pairs = [cell.rsplit(":", 1) for cell in negatives]
+    return _Row(label, int(rank), float(score), [name for name, _ in pairs], [float(score) for _, score in pairs])

@@ -24,7 +24,7 @@ from mgdmkit.config import write_text_atomic
 from mgdmkit.corpus import prompts
 from mgdmkit.inference import Inference, predict
 from mgdmkit.model import MGDM
-from mgdmkit.runfolder import FolderError
+from mgdmkit.runfolder import FolderError, read_json, reading
 from mgdmkit.train import choose_device, load_model, read_run
 from mgdmkit.video import read_segments, segment_indices
 
@@ -162,14 +162,15 @@ def predictions_csv(path: Path, found: Mapping[Path, Prediction]) -> Path:
 
 
 def _read_labels(run: Path) -> dict[str, Any]:
-    try:
-        held = json.loads((run / "labels.json").read_text(encoding="utf-8"))
-        return {key: held[key] for key in ("classes", "prompt", "clip")}
-    except FileNotFoundError:
-        state = "does not say its classes and its CLIP (labels.json is missing)"
-    except (ValueError, KeyError, TypeError):
-        state = "does not say its classes and its CLIP (labels.json is damaged)"
-    raise FolderError(f"{run} {state}; give the command that trained it again: it trains nothing anew and writes them")
+    path = run / "labels.json"
+    cure = (
+        f"it names the classes and the CLIP of the run. Give the command that trained {run} again: it trains nothing "
+        f"anew and writes it (after `train` in Python: recognizer.write_labels)"
+    )
+    held = read_json(path, cure, keys=("classes", "prompt", "clip"))
+    with reading(path, cure):
+        held["clip"] = {key: held["clip"][key] for key in ("name", "pretrained", "fingerprint")}
+    return held
 
 
 def _open_clip(run: Path, made: dict[str, Any], clip: Path | str | None, pretrained: str | None, device) -> FrozenClip:

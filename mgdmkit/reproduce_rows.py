@@ -30,7 +30,7 @@ from mgdmkit.features import (
     missing_texts,
     read_recipe,
 )
-from mgdmkit.finetune import finetune, finetuned_features, tuned_clip
+from mgdmkit.finetune import finetune, finetuned_features
 from mgdmkit.inference import predict
 from mgdmkit.manifest import read_manifest
 from mgdmkit.mining import Negatives, zero_shot_logits
@@ -189,9 +189,6 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         device=options.device,
         quiet=options.quiet,
     )
-    if is_main() and not (folder / "labels.json").is_file():
-        own = {"clip": str(folder / "clip"), "clip_fingerprint": tuned_clip(folder).fingerprint}
-        write_labels(folder, {"classes": prepared.features.classes, "prompt": recipe.prompt, **own})
     clips, decoding = prepared.source.manifest(recipe.scored), {"workers": options.workers, "quiet": options.quiet}
     cached = finetuned_features(folder, clips, device=options.device, **decoding)
     return map_rows(lambda frames: predict(network.mgdm, frames, cached.text_features), cached.frame_features)

@@ -5,12 +5,13 @@ All writes are atomic (a temporary file, then a rename), and nothing that is rea
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -18,22 +19,29 @@ from mgdmkit.config import write_text_atomic
 
 
 class FolderError(RuntimeError):
-    """A folder is missing, unfinished, or holds something else; the message says what to do."""
+    """A folder is missing, unfinished, damaged, or holds something else; the message says what to do."""
 
 
-def claim(path: Path, recipe: dict[str, Any], *, ignore: tuple[str, ...] = ()) -> None:
+def claim(path: Path, recipe: dict[str, Any], *, ignore: tuple[str, ...] = (), work: tuple[str, ...] = ()) -> None:
     """Write `recipe` as JSON to `path`, or check that it is what the file already says.
 
     Args:
         recipe: everything that decides the folder's content; values may be dictionaries.
         ignore: keys that are kept for the reader and not compared.
+        work: patterns of the files that are made by the recipe, which must not be there without it.
     Raises:
-        FolderError: listing the differences; nothing is changed.
+        FolderError: listing the differences, or when the file is damaged or has gone; nothing is changed.
     """
     if not path.is_file():
+        if orphans := [file.name for pattern in work for file in sorted(path.parent.glob(pattern))]:
+            raise FolderError(
+                f"{path.parent} holds {orphans[0]}, but {path.name}, which says what it was made with, is missing: "
+                f"put it back, take another folder, or delete this one to make it anew"
+            )
         write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
         return
-    held, asked = _flat(json.loads(path.read_text(encoding="utf-8"))), _flat(recipe)
+    cure = "put back a good copy, take another folder, or delete this one to make it anew"
+    held, asked = _flat(read_json(path, cure)), _flat(recipe)
     keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
     if keys:
         parts = [f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
@@ -52,6 +60,43 @@ def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in recipe.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
+
+
+def read_json(path: Path, cure: str, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """An object that the kit wrote as JSON.
+
+    Args:
+        cure: what to do about a file that is missing or damaged.
+        keys: what it holds at least.
+    Raises:
+        FolderError: with the path, the cause and the cure.
+    """
+    with reading(path, cure):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(held, dict):
+            raise ValueError("it holds no JSON object")
+        if missing := [key for key in keys if key not in held]:
+            raise ValueError(f"it lacks {missing[0]!r}")
+    return held
+
+
+@contextmanager
+def reading(path: Path, cure: str) -> Iterator[None]:
+    """What is wrong with a file that the block reads becomes a `FolderError` with the path, the cause and the cure."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FolderError(f"{path} is missing; {cure}") from error
+    except (ValueError, TypeError, KeyError, SafetensorError, RuntimeError) as error:
+        raise FolderError(f"{path} is damaged ({cause(error)}); {cure}") from error
+
+
+def cause(error: Exception) -> str:
+    """What an error says, in one line of at most 300 characters."""
+    first, *rest = str(error).strip().splitlines() or [type(error).__name__]
+    if first.endswith(":") and rest:  # as torch begins, before it says which weights
+        first = f"{first} {rest[0].strip()}"
+    return first if len(first) <= 300 else f"{first[:300]}..."
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:

@@ -27,7 +27,12 @@ from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, adaptive, random_negatives, select
 from mgdmkit.model import MGDM
 from mgdmkit.optim import autocast_dtype, learning_rate, parameter_groups
-from mgdmkit.runfolder import FolderError, claim, load_checkpoint, save_checkpoint, save_tensors
+from mgdmkit.runfolder import FolderError, claim, load_checkpoint, read_json, reading, save_checkpoint, save_tensors
+
+WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
+"""What a run folder holds beside its `config.json`."""
+ANEW = "put back a good copy, or train into another folder with `mgdm train --out`"
+"""The cure for what only a new training writes."""
 
 
 class TrainingSet(Protocol):
@@ -120,7 +125,7 @@ def train(
             nobody tests the run on the clips of another one.
         on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
     Raises:
-        FolderError: when `out` holds a run of another configuration or other data.
+        FolderError: when `out` holds a run of another configuration or other data, or a damaged one.
     """
     group_labels = choose_groups(config, training.labels, len(text_features), negatives)
     data = fingerprint(training.frame_features, group_labels, text_features)
@@ -132,7 +137,7 @@ def train(
         **distributed.stamp(),
     }
     with distributed.main_first():
-        claim(out / "config.json", recipe)
+        claim(out / "config.json", recipe, work=WORK)
     if (out / "model.safetensors").is_file():
         return load_model(out, device)
     model = new_model(model_config, config.seed).to(choose_device(device))
@@ -271,22 +276,34 @@ def _loss(network, inputs, labels, texts, text_features, config) -> Tensor:
 
 
 def load_model(run: Path, device: str = "cpu") -> MGDM:
-    """The trained model of a run folder, ready for inference."""
-    if not (run / "model.safetensors").is_file():
+    """The trained model of a run folder, ready for inference; `FolderError` without one, or for damaged files."""
+    path = run / "model.safetensors"
+    if not path.is_file():
         raise FolderError(f"{run} holds no trained model (model.safetensors); train it with `mgdm train --out {run}`")
-    model = MGDM(MGDMConfig.from_dict(read_run(run)["model"]))
-    model.load_state_dict(load_file(run / "model.safetensors"))
+    made = read_run(run)
+    with reading(run / "config.json", ANEW):
+        model = MGDM(MGDMConfig.from_dict(made["model"]))
+    with reading(path, "put back a good copy, or delete it and give the command that trained it: it trains anew"):
+        model.load_state_dict(load_file(path))
     return model.to(choose_device(device)).eval()
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}."""
-    return json.loads((run / "config.json").read_text(encoding="utf-8"))
+    """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}.
+
+    `FolderError` when its `config.json` is missing or damaged.
+    """
+    return read_json(run / "config.json", ANEW, keys=("model", "train"))
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
-    """One line per finished epoch: epoch, loss, lr, logit_scale, seconds, and val_top1 if there was one."""
-    return [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    """One line per finished epoch: epoch, loss, lr, logit_scale, seconds, and val_top1 if there was one.
+
+    `FolderError` when it is missing or damaged.
+    """
+    path = run / "history.jsonl"
+    with reading(path, ANEW):
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def fingerprint(*tensors: Tensor) -> str:

@@ -117,7 +117,10 @@ def test_an_interrupted_run_keeps_whole_shards_and_computes_the_rest(manifest, c
         patch.setattr(FrozenClip, "encode_image", stopped_in_the_second_shard)
         extract(manifest, clip, tmp_path / "parts")
     assert [path.name for path in (tmp_path / "parts").glob("*frames-*")] == ["frames-00000.safetensors"]
-    with pytest.raises(FolderError, match=r"not finished \(2 parts are missing\).*same `mgdm features` command again"):
+    told = (
+        r"not finished: 2 parts are missing or damaged, first frames-00001.* \(missing\); give the same `mgdm features`"
+    )
+    with pytest.raises(FolderError, match=told):
         load_features(tmp_path / "parts")
     encoded.clear()
     parts = extract(manifest, clip, tmp_path / "parts")
@@ -132,11 +135,63 @@ def test_a_damaged_shard_is_computed_again(manifest, clip, tmp_path, monkeypatch
     shard = tmp_path / "f" / "frames-00001.safetensors"
     for damaged in (shard.read_bytes()[:-100], b"", (tmp_path / "f" / "frames-00002.safetensors").read_bytes()):
         shard.write_bytes(damaged)
-        with pytest.raises(FolderError, match="1 parts are missing"):
+        with pytest.raises(
+            FolderError, match=r"1 parts are .*, first frames-00001\.safetensors \(damaged, or .*\); give"
+        ):
             load_features(tmp_path / "f")
         encoded.clear()
         assert torch.equal(extract(manifest, clip, tmp_path / "f").frame_features, whole.frame_features)
         assert encoded == [2 * T]
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda whole: b""])
+def test_damaged_texts_are_told_and_computed_again(manifest, clip, tmp_path, damage):
+    whole = extract(manifest, clip, tmp_path / "f").text_features.clone()  # not a view of the file
+    path = tmp_path / "f" / "text.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(FolderError, match=r"first text\.safetensors \(damaged, .*; give the same `mgdm features`"):
+        load_features(tmp_path / "f")
+    with pytest.raises(
+        FolderError, match=r"text\.safetensors is damaged \(.+\); give the same `mgdm features` command"
+    ):
+        corpus_texts(tmp_path / "f")
+    assert torch.equal(extract(manifest, clip, tmp_path / "f").text_features, whole)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda text: "", "is damaged (No columns"),
+        (lambda text: text.replace("label", "lable"), "is damaged (it lacks the column 'label')"),
+        (lambda text: text[: text.index("jump") + 2], "is damaged (the label 'ju' is none of the classes"),
+        (lambda text: text.splitlines()[0], "is damaged (it lists no clip)"),
+        (lambda text: text + '"', "is damaged (Error tokenizing"),
+        (None, "is missing"),
+    ],
+)
+def test_a_damaged_list_of_clips_is_told_and_written_again(manifest, clip, tmp_path, damage, told):
+    whole = extract(manifest, clip, tmp_path / "f")
+    path = tmp_path / "f" / "clips.csv"
+    path.write_text(damage(path.read_text())) if damage else path.unlink()
+    with pytest.raises(FolderError) as caught:
+        load_features(tmp_path / "f")
+    assert str(caught.value).startswith(f"{path} {told}")
+    assert "give the same `mgdm features` command again" in str(caught.value)
+    assert extract(manifest, clip, tmp_path / "f").clips.equals(whole.clips)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", None])
+def test_features_that_no_longer_say_their_clip_are_left_alone(manifest, clip, tmp_path, text):
+    """Were they continued, those of two backbones could be mixed."""
+    extract(manifest, clip, tmp_path / "f")
+    path = tmp_path / "f" / "features.json"
+    path.write_text(text) if text else path.unlink()
+    before = content(tmp_path / "f")
+    with pytest.raises(FolderError, match=r"features\.json is damaged .*delete .*f and make them|no features at"):
+        load_features(tmp_path / "f")
+    with pytest.raises(FolderError, match=r"features\.json|holds something else"):
+        extract(manifest, clip, tmp_path / "f")
+    assert content(tmp_path / "f") == before
 
 
 def other_clip(folder: Path) -> FrozenClip:
@@ -183,7 +238,7 @@ def test_a_corrupt_clip_is_named_also_by_a_worker(rows, clip, tmp_path, workers)
     with pytest.raises(VideoError) as caught:
         extract(manifest, clip, tmp_path / "f", workers=workers)
     message = str(caught.value)
-    assert message.startswith(str(bad)) and "take it out of the manifest" in message
+    assert message.startswith(str(bad)) and "leave the clip out (of the manifest, where" in message
     assert len(message.splitlines()) == 1, "the worker's traceback is not part of the message"
     assert active_children() == [], "the workers have ended, though the traceback is still held"
     with pytest.raises(FolderError, match="not finished"):

@@ -36,6 +36,7 @@ from mgdmkit.finetune import (
 from mgdmkit.inference import predict
 from mgdmkit.manifest import read_manifest, write_manifest
 from mgdmkit.mining import mine_negatives
+from mgdmkit.recognizer import load_run
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import load_model, new_model, read_history, read_run
 
@@ -251,12 +252,37 @@ def test_a_finished_run_is_loaded_and_its_clip_is_one_like_any_other(clip, manif
         assert not loaded.training
         assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in loaded.state_dict().items())
     left = {path.name for path in folder.iterdir() if not path.name.startswith("features-")}
-    assert left == {"clip", "config.json", "history.jsonl", "model.safetensors"}
+    assert left == {"clip", "config.json", "history.jsonl", "labels.json", "model.safetensors"}
     reopened, *_ = open_clip.create_model_and_transforms(f"local-dir:{folder / 'clip'}")
     assert torch.equal(reopened.visual.proj, network.image_encoder.proj)
     sentences = ["a sentence", "another one"]
     assert torch.equal(tuned_clip(folder).encode_text(sentences), clip.encode_text(sentences)), "it is frozen"
     assert tuned_clip(folder).fingerprint != clip.fingerprint
+
+
+def test_a_run_made_in_python_recognises_clips_and_mends_its_labels(clip, manifests, tuned):
+    folder, _ = tuned
+    recognizer = load_run(folder, device="cpu")
+    assert recognizer.classes == LABELS and recognizer.prompt == "This is a video about {}"
+    assert recognizer.classify(manifests["test"].video_paths[0]).labels
+    (folder / "labels.json").unlink()
+    run(clip, manifests, folder, on_epoch=lambda line: pytest.fail("trained again"))
+    assert load_run(folder, device="cpu").classes == LABELS
+
+
+def test_a_run_continues_with_checkpointing_which_needs_less_memory(clip, manifests, tmp_path):
+    def stop(line):
+        raise InterruptedTraining
+
+    with pytest.raises(InterruptedTraining):
+        run(clip, manifests, tmp_path, on_epoch=stop)
+    seen = []
+    checkpointing, options = (
+        FineTuneConfig(grad_checkpointing=True),
+        {"on_epoch": lambda line: seen.append(line["epoch"])},
+    )
+    run(clip, manifests, tmp_path, finetuning=checkpointing, **options)
+    assert seen == [1]
 
 
 def test_the_configuration_tells_what_the_run_was_made_of(clip, tuned):

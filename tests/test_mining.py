@@ -138,6 +138,40 @@ def test_csv_errors_name_the_file(tmp_path):
         load_negatives(path, ["v1"], names[1:])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (",0,", ",0,,", "line 2 is damaged (7 cells, where the header has 6)"),
+        ("c:", "c", "line 2 is damaged ('c3."),
+        (",0,", ",zero,", "line 2 is damaged (invalid literal for int"),
+        ("c:3.", "c:E.", "line 2 is damaged (could not convert string to float"),
+        ("v2,", "v1,", "line 3 is damaged ('v1' stands in more than one row)"),
+        ("video,", '"video,', "is not a CSV in UTF-8"),
+        ("positive_rank", "rank", "is not a table of negatives"),
+        ("v2", "v\udcff", "is not a CSV in UTF-8"),
+    ],
+)
+def test_damage_to_the_csv_names_file_line_and_cure(tmp_path, old, new, told):
+    names, labels, path = ["a", "b", "c", "d", "e"], torch.tensor([1, 1]), tmp_path / "n.csv"
+    save_negatives(path, mine_negatives(at([20.0, 20.0]), TEXTS, labels, depth=2), ["v1", "v2"], labels, names)
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_bytes(text.replace(old, new, 1).encode(errors="surrogateescape"))
+    for read in (lambda: load_negatives(path, ["v1"], names), lambda: negative_names(path)):
+        with pytest.raises(ValueError) as caught:
+            read()
+        assert str(caught.value).startswith(str(path)) and told in str(caught.value)
+        assert f"mine again with `mgdm mine --out {path}`" in str(caught.value)
+
+
+def test_a_csv_that_was_cut_off_is_not_read_as_a_shorter_one(tmp_path):
+    names, labels, path = ["a", "b", "c", "d", "e"], torch.tensor([1]), tmp_path / "n.csv"
+    save_negatives(path, mine_negatives(at([20.0]), TEXTS, labels, depth=2), ["v1"], labels, names)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(ValueError, match=r"line 2 is damaged \(.*mine again with"):
+        load_negatives(path, ["v1"], names)
+
+
 def test_labels_that_say_the_same_are_not_mined_for_each_other():
     videos, labels = at([20.0, 20.0, 80.0]), torch.tensor([1, 0, 0])
     free = mine_negatives(videos, TEXTS, labels, depth=3)

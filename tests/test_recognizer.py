@@ -212,13 +212,22 @@ def test_another_clip_is_refused(root, tmp_path):
         load_run(root / "run", clip=other, device="cpu")
 
 
-@pytest.mark.parametrize("text, told", [(None, "missing"), ("{", "damaged"), ('{"classes": []}', "damaged")])
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        (None, "is missing; "),
+        ("{", r"is damaged \(.+\); "),
+        ('{"classes": []}', r"is damaged \(it lacks 'prompt'\); "),
+        ('{"classes": [], "prompt": "{}", "clip": {}}', r"is damaged \('name'\); "),
+        ('{"classes": [], "prompt": "{}", "clip": 3}', r"is damaged \(.+\); "),
+    ],
+)
 def test_a_run_that_does_not_know_its_labels_says_how_it_learns_them(text, told, moved):
     path = moved / "run" / "labels.json"
     path.unlink()
     if text:
         path.write_text(text)
-    with pytest.raises(FolderError, match=rf"labels\.json is {told}\); give the command that trained it again"):
+    with pytest.raises(FolderError, match=rf"labels\.json {told}.*\. Give the command that trained .* again"):
         load_run(moved / "run", device="cpu")
 
 

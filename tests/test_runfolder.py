@@ -8,7 +8,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 import mgdmkit.runfolder as module
-from mgdmkit.runfolder import FolderError, claim, load_checkpoint, save_checkpoint, save_tensors
+from mgdmkit.runfolder import (
+    FolderError,
+    cause,
+    claim,
+    load_checkpoint,
+    read_json,
+    reading,
+    save_checkpoint,
+    save_tensors,
+)
 
 RECIPE = {"model": {"dim": 8, "head": {"width": 2}}, "data": "abc", "where": "here"}
 
@@ -35,7 +44,11 @@ def test_every_difference_is_listed_nested_ones_by_their_path(tmp_path):
         claim(path, other)
     message = str(caught.value)
     assert message.startswith(f"{tmp_path} holds something else: ")
-    for part in ("model.head.width is 2 there, 3 here", "data is 'abc' there, 'xyz' here", "new is not named there, True"):
+    for part in (
+        "model.head.width is 2 there, 3 here",
+        "data is 'abc' there, 'xyz' here",
+        "new is not named there, True",
+    ):
         assert part in message
     assert "model.dim" not in message and "where" not in message
     assert message.endswith("Take another folder, or delete this one to make it anew")
@@ -62,6 +75,47 @@ def test_a_long_difference_does_not_fill_the_screen(tmp_path):
     with pytest.raises(FolderError) as caught:
         claim(tmp_path / "recipe.json", {"classes": ["b"] * 1000})
     assert len(str(caught.value)) < 1200 and "delete this one" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"model": {"dim'])
+def test_a_damaged_recipe_is_neither_believed_nor_replaced(tmp_path, text):
+    path = tmp_path / "recipe.json"
+    path.write_text(text)
+    with pytest.raises(FolderError, match=r"recipe\.json is damaged \(.+\); put back a good copy, .* delete this one"):
+        claim(path, RECIPE)
+    assert path.read_text() == text
+
+
+def test_work_whose_recipe_has_gone_is_not_taken_for_ones_own(tmp_path):
+    save_tensors(tmp_path / "part-0.safetensors", {"w": torch.zeros(1)})
+    with pytest.raises(FolderError, match=r"holds part-0\.safetensors, but recipe\.json.* is missing: put it back"):
+        claim(tmp_path / "recipe.json", RECIPE, work=("*.pt", "part-*.safetensors"))
+    assert names(tmp_path) == ["part-0.safetensors"]
+    claim(tmp_path / "recipe.json", RECIPE, work=("*.pt",))
+    claim(tmp_path / "recipe.json", RECIPE, work=("part-*.safetensors",))
+
+
+def test_reading_names_path_cause_and_cure(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(FolderError, match=r"a\.json is missing; run it"):
+        read_json(path, "run it")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FolderError, match=r"a\.json is damaged \(.*utf-8.*\); run it"):
+        read_json(path, "run it")
+    path.write_text('{"k": 1}')
+    assert read_json(path, "run it", keys=("k",)) == {"k": 1}
+    with pytest.raises(FolderError, match=r"a\.json is damaged \(it lacks 'n'\); run it"):
+        read_json(path, "run it", keys=("k", "n"))
+    with (
+        pytest.raises(FolderError, match=r"damaged \(Error.*Linear: Missing key.*weight.*\); run it"),
+        reading(path, "run it"),
+    ):
+        nn.Linear(1, 1).load_state_dict({})
+
+
+def test_a_cause_is_one_line_of_bounded_length():
+    assert cause(ValueError("one\ntwo")) == "one" and cause(EOFError()) == "EOFError"
+    assert len(cause(ValueError("x" * 1000))) < 310
 
 
 def test_tensors_come_back_also_views_and_those_with_gradients(tmp_path):

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mgdmkit import MGDM, MGDMConfig, TrainConfig, augmented_negative_loss, augmented_targets, mine_negatives
+from mgdmkit import (
+    MGDM,
+    MGDMConfig,
+    TrainConfig,
+    augmented_negative_loss,
+    augmented_targets,
+    distributed,
+    mine_negatives,
+)
 from mgdmkit.evaluate import score
 from mgdmkit.inference import predict
 from mgdmkit.optim import autocast_dtype, learning_rate, parameter_groups
@@ -104,10 +112,62 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
 
 
 def test_a_damaged_checkpoint_says_what_to_do(tmp_path):
-    (tmp_path / "r").mkdir()
+    run(tmp_path / "r")
+    (tmp_path / "r" / "model.safetensors").unlink()
     (tmp_path / "r" / "checkpoint.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(FolderError, match=r"checkpoint\.pt is damaged.*delete it"):
         run(tmp_path / "r")
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def narrow(path):
+    path.write_text(path.read_text().replace('"dim": 16', '"dim": 8'))
+
+
+def unknown(path):
+    path.write_text(path.read_text().replace('"dim"', '"width"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "told"),
+    [
+        ("model.safetensors", half, r"model\.safetensors is damaged \(.+\); .*delete it and give the command"),
+        ("model.safetensors", lambda path: path.write_bytes(b""), r"model\.safetensors is damaged"),
+        ("config.json", half, r"config\.json is damaged \(.+\); put back a good copy, or train into another folder"),
+        ("config.json", unknown, r"config\.json is damaged \(MGDMConfig has no field width.*\); put back"),
+        ("config.json", lambda path: path.write_text("{}"), r"config\.json is damaged \(it lacks 'model'\)"),
+        ("config.json", lambda path: path.unlink(), r"config\.json is missing; put back a good copy"),
+        ("config.json", narrow, r"model\.safetensors is damaged \(.*size mismatch"),
+    ],
+)
+def test_a_damaged_run_names_file_cause_and_cure_and_is_left_as_it_is(tmp_path, name, damage, told):
+    run(tmp_path / "r")
+    damage(tmp_path / "r" / name)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    with pytest.raises(FolderError, match=told):
+        load_model(tmp_path / "r")
+    with pytest.raises(FolderError):  # given again, the training neither takes it nor starts anew
+        run(tmp_path / "r", on_epoch=lambda line: pytest.fail("trained again"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+
+
+def test_a_damaged_history_names_file_cause_and_cure(tmp_path):
+    run(tmp_path / "r")
+    half(tmp_path / "r" / "history.jsonl")
+    with pytest.raises(FolderError, match=r"history\.jsonl is damaged \(.+\); put back a good copy"):
+        read_history(tmp_path / "r")
+    with pytest.raises(FolderError, match=r"history\.jsonl is missing"):
+        read_history(tmp_path / "none")
+
+
+def test_batches_of_one_size_share_the_gathering_function(monkeypatch):
+    """torch.compile may take another object for another program."""
+    assert distributed.gatherer(5) is None
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    assert distributed.gatherer(5) is distributed.gatherer(5) is not distributed.gatherer(4)
 
 
 def test_seeds_change_the_run_and_only_the_seed_does(tmp_path):
