@@ -6,6 +6,7 @@ Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `
 
 import os
 import sys
+import warnings
 
 import tyro
 
@@ -44,18 +45,21 @@ app.command(doctor)
 
 def main() -> None:
     """Run one command; a mistake of the user ends in one message and status 2, not in a traceback."""
-    try:
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            _run_together()
-        else:
-            _run()
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command continues")
-    except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
-        if isinstance(error, _user_errors()):
-            print(f"mgdm: {error}", file=sys.stderr)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+                _run_together()
+            else:
+                _run()
+        except KeyboardInterrupt:
+            sys.exit("stopped; the same command continues")
+        except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
+            message = _out_of_memory(error) or (str(error) if isinstance(error, _user_errors()) else None)
+            if message is None:
+                raise
+            print(f"mgdm: {message}", file=sys.stderr)
             sys.exit(2)
-        raise
 
 
 def _run() -> None:
@@ -70,6 +74,40 @@ def _run_together() -> None:
         if rank == 0 or (sys.argv[1:2] and sys.argv[1] in SHARED):
             _run()
         barrier()
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """The kit's own warnings in one line, without the place in the source that others are told with."""
+    if category.__module__.startswith("mgdmkit."):
+        text = f"mgdm: note: {message}\n"
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
+
+
+LESS_MEMORY = {
+    "clip": "a smaller --batch-size, with another --out",
+    "features": "a smaller --batch-size, which continues this folder; or --precision bf16, with another --out",
+    "train": "a smaller --batch-size or --k, or --precision bf16: each makes another run, so give another --out",
+    "finetune": "--grad-checkpointing, with which this run continues; or --freeze N (only the last N blocks train), a "
+    "smaller --batch-size or --k, or --precision bf16: each makes another run, so give another --out",
+    "reproduce": "--frozen, or what `mgdm reproduce --help` has for less memory",
+}
+"""What each command can do where memory runs out."""
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    """What to do where memory ran out; None for any other error."""
+    from mgdmkit.runfolder import cause
+
+    told = str(error)
+    lacking = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
+    )
+    if not lacking:
+        return None
+    cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")
+    return f"not enough memory ({cause(error)}); try {cure}"
 
 
 def _user_errors() -> tuple[type[Exception], ...]:

@@ -135,6 +135,7 @@ def near(
     top: int = 200,
     prompt: str = "This is a video about {}",
     device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
 ) -> None:
     """List the labels of a corpus that may say the same, by the similarity of their sentences to CLIP.
 
@@ -150,6 +151,7 @@ def near(
         top: Pairs to list at most, the most similar ones.
         prompt: The sentence around a label.
         device: auto, cpu, cuda or mps.
+        precision: What the encoder computes in, see `mgdm features --help`.
     """
     from mgdmkit.clip import load_clip
     from mgdmkit.corpus import prompts, read_corpus
@@ -158,7 +160,8 @@ def near(
 
     labels = read_corpus(corpus).labels
     keep_decisions(out)  # before the work
-    texts = load_clip(clip, pretrained, device=str(choose_device(device))).encode_text(prompts(labels, prompt))
+    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    texts = backbone.encode_text(prompts(labels, prompt))
     pairs = near_duplicates(labels, texts, threshold=threshold, top=top)
     print(f"{len(labels)} labels, {len(pairs)} pairs to decide on")
     done("near-duplicates", write_near(out, pairs))

@@ -39,6 +39,8 @@ def evaluate(
     from mgdmkit.train import load_model, read_run
 
     if run is None:
+        if inference:
+            raise ValueError(f"--inference {inference} is of a --run; zero-shot CLIP has none, leave it out")
         cached = _features_for(None, features, manifest, split, official_split, device)
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
         name = f"split{official_split}-{split}" if official_split else split

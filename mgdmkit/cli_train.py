@@ -9,14 +9,29 @@ from typing import Literal
 import tyro
 
 from mgdmkit.cli import done
-from mgdmkit.config import SMALL_FINETUNE, SMALL_MODEL, SMALL_TRAIN, FineTuneConfig, MGDMConfig, TrainConfig
+from mgdmkit.config import SMALL_FINETUNE, SMALL_MODEL, SMALL_TRAIN, Config, FineTuneConfig, MGDMConfig, TrainConfig
 
 train_app = tyro.extras.SubcommandApp()
 finetune_app = tyro.extras.SubcommandApp()
 Flat = tyro.conf.OmitArgPrefixes
 
 
+def _unchecked(config: Config) -> Config:
+    """The same options in a class that takes any value, for tyro: it would tell a mistake by names of its own.
+
+    The commands make the real class of it, whose `ValueError` is told as it is.
+    """
+
+    class Unchecked(type(config)):
+        def __post_init__(self) -> None:
+            pass
+
+    return Unchecked(**config.to_dict())
+
+
 def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]:
+    model, training = map(_unchecked, (model, training))
+
     def command(
         features: Path,
         out: Path,
@@ -24,8 +39,8 @@ def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]
         corpus: Path | None = None,
         official_split: Literal[1, 2, 3] | None = None,
         device: str = "auto",
-        model: Flat[MGDMConfig] = model,
-        training: Flat[TrainConfig] = training,
+        model: Flat[type(model)] = model,
+        training: Flat[type(training)] = training,
     ) -> None:
         """Train one model on cached features.
 
@@ -48,6 +63,7 @@ def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]
         from mgdmkit.recognizer import write_labels
         from mgdmkit.train import Videos, train
 
+        model, training = MGDMConfig.from_dict(model.to_dict()), TrainConfig.from_dict(training.to_dict())
         cached = load_features(features, official_split)
         D, T = cached.text_features.shape[1], cached.frame_features.shape[1]
         for field, own in (("dim", D), ("frames", T)):
@@ -80,6 +96,8 @@ def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]
 
 
 def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTuneConfig) -> Callable[..., None]:
+    model, training, finetuning = map(_unchecked, (model, training, finetuning))
+
     def command(
         manifest: Path,
         clip: str,
@@ -91,9 +109,9 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTun
         prompt: str = "This is a video about {}",
         workers: int | None = None,
         device: str = "auto",
-        model: Flat[MGDMConfig] = model,
-        training: Flat[TrainConfig] = training,
-        finetuning: Flat[FineTuneConfig] = finetuning,
+        model: Flat[type(model)] = model,
+        training: Flat[type(training)] = training,
+        finetuning: Flat[type(finetuning)] = finetuning,
     ) -> None:
         """Train one model together with CLIP's image encoder, on the clips themselves.
 
@@ -120,14 +138,14 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTun
         from mgdmkit.augment import label_indices
         from mgdmkit.clip import load_clip
         from mgdmkit.corpus import mining_corpus, read_corpus
-        from mgdmkit.distributed import is_main
-        from mgdmkit.finetune import finetune, tuned_clip
+        from mgdmkit.finetune import finetune
         from mgdmkit.manifest import read_manifest
         from mgdmkit.mining import load_negatives, negative_names
         from mgdmkit.official_split import split_in_force
-        from mgdmkit.recognizer import write_labels
         from mgdmkit.train import choose_device
 
+        model, training = MGDMConfig.from_dict(model.to_dict()), TrainConfig.from_dict(training.to_dict())
+        finetuning = FineTuneConfig.from_dict(finetuning.to_dict())
         backbone = load_clip(clip, pretrained, device=str(choose_device(device)))
         if model.dim not in (backbone.dim, MGDMConfig().dim):
             raise ValueError(f"--dim {model.dim}: this CLIP has {backbone.dim}; leave --dim out")
@@ -151,9 +169,6 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTun
             workers=workers,
             device=device,
         )
-        if is_main():
-            own = {"clip": str(out / "clip"), "clip_fingerprint": tuned_clip(out).fingerprint}
-            write_labels(out, {"classes": clips.classes, "prompt": prompt, **own})
         done("run", out)
 
     return command

@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import logging
+import pickle
 import re
 import socket
 import warnings
@@ -26,7 +27,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mgdmkit.config import check_choice, write_text_atomic
-from mgdmkit.runfolder import save_tensors
+from mgdmkit.runfolder import cause, save_tensors
 
 SMALL_CLIP = Path(__file__).with_name("small_clip.json")
 """The small CLIP as an open_clip configuration: a 3-layer ViT on 64 x 64 pixels, a 2-layer text encoder."""
@@ -37,6 +38,10 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 class ClipWeightsError(RuntimeError):
     """Weights or configuration of a backbone can't be had; the message says where to put them."""
+
+
+class ClipWeightsWarning(UserWarning):
+    """Weights can be loaded, and may be used wrongly."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +113,17 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     Raises:
         ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
             another model; the message says what to do.
-        ValueError: for another precision, or fp16 without CUDA.
+        ValueError: for another precision, fp16 without CUDA, or `pretrained` beside a folder.
     Warns:
-        UserWarning: where a file's weights may need QuickGELU and the name says GELU.
+        ClipWeightsWarning: where a file's weights may need QuickGELU and the name says GELU.
     """
     return replace(_load(name, pretrained, device), precision=precision)
 
 
 def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
     if Path(name).is_dir():
+        if pretrained:
+            raise ValueError(f"{name} is a folder, which has its own weights; leave --pretrained {pretrained} out")
         return _load_folder(Path(name), device)
     if name not in open_clip.list_models():
         near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
@@ -146,13 +153,29 @@ def _load_file(name: str, path: Path, device: str) -> FrozenClip:
         warnings.warn(
             f"{path} does not tell its activation, and {name} has GELU. Are its weights of a tag that was trained with "
             f"QuickGELU ({', '.join(tags)})? Then give --clip {name}-quickgelu",
+            ClipWeightsWarning,
             stacklevel=4,
         )
     try:
         # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
         return _create(name, pretrained=str(path), force_quick_gelu=openai, weights_only=not openai, device=device)
     except Exception as error:
-        raise ClipWeightsError(f"{path} does not hold weights of {name}: {_first_line(error)}") from error
+        raise ClipWeightsError(f"{path} does not hold weights of {name}: {_unfit(error)}") from error
+
+
+def _unfit(error: Exception) -> str:
+    """Why a checkpoint is refused. torch would advise to load what may run code; nobody should."""
+    if "TorchScript" in str(error):
+        return (
+            "it is a TorchScript archive, which may run code, and by its checksum not the one of OpenAI; download it "
+            "again, or give a file of plain weights (safetensors, or a saved state_dict)"
+        )
+    if isinstance(error, pickle.UnpicklingError | EOFError):
+        return (
+            "it is no file of plain weights (safetensors, or a saved state_dict), or it is damaged; download it again, "
+            "or save model.state_dict() alone"
+        )
+    return cause(error)
 
 
 def _is_openai_archive(name: str, path: Path) -> bool:
@@ -184,7 +207,10 @@ def _load_folder(folder: Path, device: str) -> FrozenClip:
     try:
         return _create(f"local-dir:{folder}", device=device)
     except Exception as error:
-        raise ClipWeightsError(f"the CLIP in {folder} can't be opened: {_first_line(error)}") from error
+        raise ClipWeightsError(
+            f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
+            f"make it anew with `mgdm clip --out {folder}`"
+        ) from error
 
 
 def _create(name: str, device: str, **options) -> FrozenClip:
@@ -229,10 +255,6 @@ def _tags(name: str) -> str:
     return ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none are known"
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
 def _missing_weights(name: str, pretrained: str, tag: dict, error: Exception) -> str:
     repository = str(tag.get("hf_hub", "")).strip("/")
     source = f"{constants.ENDPOINT}/{repository}" if repository else tag.get("url", "their source")
@@ -241,7 +263,7 @@ def _missing_weights(name: str, pretrained: str, tag: dict, error: Exception) ->
     load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
     return (
         f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
-        f"be downloaded from {source}: {_first_line(error)}\n"
+        f"be downloaded from {source}: {cause(error)}\n"
         f'Either run `python -c "{load}"` on a machine with network and copy its cache folder here, or '
         f"download the checkpoint and give its path instead of {pretrained!r}: "
         f"--clip {model} --pretrained /path/to/file.\n"

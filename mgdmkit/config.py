@@ -43,6 +43,17 @@ class Config:
         write_text_atomic(path, json.dumps(self.to_dict(), indent=2) + "\n")
         return path
 
+    def _refuse_without_effect(self, beside: str, *options: str) -> None:
+        """`ValueError` for options other than by default: they would name a run after something it does not do.
+
+        Args:
+            beside: the choice that leaves them without effect.
+        """
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        if changed := [name for name in options if getattr(self, name) != defaults[name]]:
+            values = ", ".join(f"{name}={getattr(self, name)!r}" for name in changed)
+            raise ValueError(f"{values} has no effect with {beside}; leave it out")
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build the configuration from a dictionary; `ValueError` for a key that is not a field."""
@@ -108,21 +119,18 @@ class MGDMConfig(Config):
         check_choice("guide", self.guide, ("positive", "each"))
         check_choice("context", self.context, ("group", "joint"))
         check_choice("similarity", self.similarity, ("cosine", "dot_text_normalized"))
-        self._refuse_without_effect("representer", ("attention", "guide", "frame_positions"))
-        self._refuse_without_effect("discriminator", ("context",))
+        # A depth is let through, since the small model brings one also where a module is switched off.
+        if not self.representer:
+            of_representer = ("attention", "attention_temperature", "guide", "frame_positions")
+            self._refuse_without_effect("representer=False", *of_representer)
+        if not self.discriminator:
+            self._refuse_without_effect("discriminator=False", "context")
+        if self.attention == "dot":
+            self._refuse_without_effect("attention='dot'", "attention_temperature")
         if not self.attention_temperature > 0:  # so that NaN is refused, too
             raise ValueError(f"attention_temperature must be positive, not {self.attention_temperature}")
         if not 0 < self.logit_scale <= 100:
             raise ValueError(f"logit_scale must lie in (0, 100], not {self.logit_scale}")
-
-    def _refuse_without_effect(self, module: str, options: tuple[str, ...]) -> None:
-        """A reading of a module that is switched off would name a run after something it does not do."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        if getattr(self, module):
-            return
-        if changed := [name for name in options if getattr(self, name) != defaults[name]]:
-            values = ", ".join(f"{name}={getattr(self, name)!r}" for name in changed)
-            raise ValueError(f"{values} has no effect with {module}=False; leave it out")
 
     @property
     def num_heads(self) -> int:
@@ -176,8 +184,10 @@ class TrainConfig(Config):
         check_choice("empty_columns", self.empty_columns, ("drop", "uniform", "mask"))
         check_choice("t2v_mean", self.t2v_mean, ("nonempty", "all"))
         check_choice("precision", self.precision, ("auto", "bf16", "fp16", "fp32"))
-        if self.negatives != "adaptive" and self.margin != type(self).margin:
-            raise ValueError(f"margin={self.margin} has no effect with negatives={self.negatives!r}; leave it out")
+        if self.negatives != "adaptive":
+            self._refuse_without_effect(f"negatives={self.negatives!r}", "margin")
+        if self.empty_columns == "uniform":  # then every column has a target
+            self._refuse_without_effect("empty_columns='uniform'", "t2v_mean")
         if self.k < 0:
             raise ValueError(f"k must not be negative, but is {self.k}")
         for name in ("epochs", "batch_size", "accumulate", "lr"):
@@ -213,8 +223,8 @@ class FineTuneConfig(Config):
             raise ValueError(f"freeze={self.freeze!r} must be 'image', 'none', or how many last blocks train, from 1")
         if not 0 < self.clip_lr_ratio <= 1:
             raise ValueError(f"clip_lr_ratio must lie in (0, 1], not {self.clip_lr_ratio}; freeze='image' trains none")
-        if self.grad_checkpointing and self.freeze == "image":
-            raise ValueError("grad_checkpointing has no effect with freeze='image'; leave it out")
+        if self.freeze == "image":
+            self._refuse_without_effect("freeze='image'", "clip_lr_ratio", "grad_checkpointing")
         if not 0 < self.crop_scale <= 1:
             raise ValueError(f"crop_scale must lie in (0, 1], not {self.crop_scale}")
 

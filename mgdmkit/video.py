@@ -27,7 +27,7 @@ from PIL import Image
 
 Mode = Literal["center", "random"]
 
-_MEND = "replace the file, or take it out of the manifest"
+_MEND = "replace the file, or leave the clip out (of the manifest, where one lists it)"
 # Other containers declare nothing that can be relied on: a transport stream's duration, say, is an estimate.
 _DECLARING = ("avi", "matroska", "mov")
 

@@ -4,8 +4,10 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +16,10 @@ import torch
 from conftest import write_video
 from narrow_clip import narrow_clip  # noqa: F401
 
+import mgdmkit.__main__
 import mgdmkit.features
 from mgdmkit.__main__ import main
+from mgdmkit.clip import ClipWeightsWarning, FrozenClip
 from mgdmkit.features import load_features
 from mgdmkit.train import read_history, read_run
 
@@ -204,6 +208,9 @@ MISTAKES = {
     "train small --features {job}/features --out {out}/run": "need mined ones; run `mgdm mine` first",
     "train small --features {job}/features --out {out}/run --mined {job}/negatives.csv": "k=3 (top) needs negatives",
     "train small --features {job}/features --out {out}/run --k 0 --dim 64": "the features have 128; leave --dim out",
+    "features --manifest {job}/data.csv --clip {job}/clip --pretrained openai --out {out}/f": "--pretrained openai out",
+    "evaluate --features {job}/features --inference rerank": "--inference rerank is of a --run",
+    "train small --features {job}/features --out {out}/run --attention dot --attention-temperature 1": "has no effect",
     "evaluate --features {job}/features --run {out}/none": "{out}/none holds no trained model",
     "evaluate --features {job}/features --run {job}/run --split val": "there are ['test', 'train']",
 }
@@ -224,7 +231,13 @@ def test_a_mistake_is_one_message_and_status_2(command, job, tmp_path):
     [
         ("clip --out {out}/clip --stepps 3", "--stepps"),
         ("clip --out {out}/clip --steps few", "few"),
-        ("train paper --features {out} --out {out}/run --k -1", "k must not be negative, but is -1"),
+        ("train paper --features {out} --out {out}/run --k -1", "mgdm: k must not be negative, but is -1"),
+        ("train small --features {out} --out {out}/r --clip-grad-norm -1", "mgdm: clip_grad_norm must not be negative"),
+        ("finetune small --manifest {out} --clip c --out {out}/r --dim 0", "mgdm: dim must be at least 1, not 0"),
+        (
+            "finetune paper --manifest {out} --clip c --out {out}/r --crop-scale 2",
+            "mgdm: crop_scale must lie in (0, 1]",
+        ),
         ("train small --features {out} --out {out}/run --negatives hard", "hard"),
         ("mine --out {out}/n.csv", "--features"),
         ("manifset", "manifset"),
@@ -234,6 +247,7 @@ def test_a_mistake_is_one_message_and_status_2(command, job, tmp_path):
 def test_a_wrong_option_is_told_with_status_2(command, told, tmp_path):
     ended = mgdm(command, out=tmp_path)
     assert ended.status == 2 and told in " ".join(ended.err.split()) and "Traceback" not in ended.err
+    assert "tyro" not in ended.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,6 +280,103 @@ def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypa
     monkeypatch.undo()
     assert mgdm(command, job=job, out=tmp_path).status == 0
     assert torch.equal(load_features(tmp_path).frame_features, load_features(job / "features").frame_features)
+
+
+def raising(error):
+    def stub(*args, **options):
+        raise error
+
+    return stub
+
+
+GPU = "CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "told"),
+    [
+        (
+            "train",
+            torch.OutOfMemoryError(GPU),
+            "a smaller --batch-size or --k, or --precision bf16: each makes another",
+        ),
+        ("finetune", torch.OutOfMemoryError(GPU), "--grad-checkpointing, with which this run continues; or --freeze N"),
+        (
+            "features",
+            torch.OutOfMemoryError(GPU),
+            "a smaller --batch-size, which continues this folder; or --precision",
+        ),
+        ("evaluate", RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), "--device cpu"),
+        ("mine", RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "a machine with more"),
+        ("clip", MemoryError(), "a smaller --batch-size"),
+    ],
+)
+def test_a_machine_too_small_is_one_message_with_a_cure(command, error, told, monkeypatch):
+    monkeypatch.setattr(mgdmkit.__main__, "_run", raising(error))
+    ended = mgdm(command)
+    assert ended.status == 2 and ended.err.startswith("mgdm: not enough memory (") and ended.err.count("\n") == 1
+    assert told in ended.err
+
+
+def test_fewer_clips_at_a_time_continue_the_features(job, tmp_path, monkeypatch):
+    """As the message about memory says."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FrozenClip, "encode_image", raising(torch.OutOfMemoryError(GPU)))
+        command = JOB["features"][1].replace("{job}/features", "{out}")
+        assert mgdm(command, job=job, out=tmp_path).status == 2
+    assert mgdm(command + " --batch-size 1", job=job, out=tmp_path).status == 0
+
+
+def test_a_note_of_the_kit_is_one_line_and_others_keep_their_place(monkeypatch):
+    def warn():
+        warnings.warn("check the weights", ClipWeightsWarning, stacklevel=1)
+        warnings.warn("by another package", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(mgdmkit.__main__, "_run", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        ended = mgdm("features")
+    note, other, *_ = ended.err.splitlines()
+    assert note == "mgdm: note: check the weights"
+    assert "test_cli.py" in other and other.endswith("UserWarning: by another package")
+
+
+def test_labels_are_compared_in_the_precision_that_is_asked_for(job, tmp_path):
+    (tmp_path / "labels.txt").write_text("open a door\nopen the door\nwalk\n")
+    command = "near --corpus {out}/labels.txt --clip {job}/clip --threshold -1 --device cpu --out {out}/"
+    tables = []
+    for precision in ("fp32", "bf16"):
+        ended = mgdm(f"{command}{precision}.csv --precision {precision}", job=job, out=tmp_path)
+        assert ended.status == 0 and ended.out[0] == "3 labels, 3 pairs to decide on"
+        tables.append((tmp_path / f"{precision}.csv").read_text())
+    assert tables[0] != tables[1]
+
+
+DAMAGE = {
+    "run/model.safetensors": "evaluate --features {job}/features --run {job}/run --device cpu",
+    "run/config.json": "evaluate --features {job}/features --run {job}/run --device cpu",
+    "run/labels.json": "predict {job}/../clips0/OpenDoor/OpenDoor_0.mp4 --run {job}/run --device cpu",
+    "features/features.json": "mine --features {job}/features --out {job}/n.csv",
+    "features/clips.csv": "evaluate --features {job}/features",
+    "features/text.safetensors": "evaluate --features {job}/features",
+    "features/frames-00000.safetensors": "evaluate --features {job}/features",
+    "negatives.csv": "train small --features {job}/features --mined {job}/negatives.csv --k 1 --out {job}/new",
+    "clip/open_clip_model.safetensors": "features --manifest {job}/data.csv --clip {job}/clip --out {job}/new",
+    "clip/open_clip_config.json": "features --manifest {job}/data.csv --clip {job}/clip --out {job}/new",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_half_a_file_is_named_in_one_message_with_a_cure(name, job, tmp_path):
+    copy = Path(shutil.copytree(job, tmp_path / "job"))
+    path = copy / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+    ended = mgdm(DAMAGE[name], job=copy)
+    assert ended.status == 2 and ended.err.count("mgdm: ") == 1 and "Traceback" not in ended.err
+    assert path.name in ended.err or "the CLIP in" in ended.err
+    assert "`mgdm " in ended.err or "ive the command that trained" in ended.err
+    assert {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()} == before
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(job, tmp_path, monkeypatch):

@@ -227,9 +227,45 @@ def test_a_folder_without_a_clip_says_what_should_be_there(folder, tmp_path):
 def test_a_checkpoint_of_another_model_or_kind_is_refused(tiny, tmp_path, folder):
     with pytest.raises(ClipWeightsError, match=r"open_clip_model\.safetensors does not hold weights of Tiny-16: \w+"):
         load_clip(tiny, str(folder / "open_clip_model.safetensors"))
-    (tmp_path / "weights.pt").write_text("<html>not found</html>")
-    with pytest.raises(ClipWeightsError, match=r"weights\.pt does not hold weights of Tiny-16"):
-        load_clip(tiny, str(tmp_path / "weights.pt"))
+
+
+class RunsWhenRead:
+    def __reduce__(self):
+        return (print, ("code from a file was run",))
+
+
+CHECKPOINTS = {
+    "a page": b"<html>not found</html>",
+    "noise": bytes(range(256)) * 20,
+    "half a zip": b"PK\x03\x04" + bytes(range(256)),
+    "nothing": b"",
+    "code": {"a": RunsWhenRead()},
+    "a whole model": nn.Linear(2, 2),
+    "a number": 3,
+    "other weights": {"weight": torch.zeros(2)},
+}
+
+
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_nobody_is_advised_to_load_what_may_run_code(tiny, tmp_path, kind, capsys):
+    """torch says of such files that weights_only=False will likely succeed."""
+    path, held = tmp_path / "weights.pt", CHECKPOINTS[kind]
+    path.write_bytes(held) if isinstance(held, bytes) else torch.save(held, path)
+    with pytest.raises(ClipWeightsError) as caught:
+        load_clip(tiny, str(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path} does not hold weights of Tiny-16: ") and len(message) < 600
+    assert "weights_only" not in message and "trust" not in message and "\n" not in message
+    if kind in ("a page", "noise", "nothing", "code", "a whole model"):
+        assert "download it again, or save model.state_dict() alone" in message
+    assert "code from a file was run" not in capsys.readouterr().out
+
+
+def test_a_folder_takes_no_other_weights(folder):
+    with pytest.raises(
+        ValueError, match=r"small is a folder, which has its own weights; leave --pretrained openai out"
+    ):
+        load_clip(str(folder), "openai")
 
 
 def test_missing_weights_without_network_say_where_and_how(offline):  # noqa: F811

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mgdmkit import MGDMConfig, TrainConfig
+from mgdmkit.config import FineTuneConfig
 
 
 @pytest.mark.parametrize("config", [MGDMConfig(dim=64, heads=4), TrainConfig(k=3, negatives="bot", seed=7)])
@@ -40,6 +41,31 @@ def test_unknown_key_names_file_and_fields(tmp_path):
 def test_contradictions_raise(cls, values):
     with pytest.raises(ValueError, match=next(iter(values))):
         cls(**values)
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "told"),
+    [
+        (
+            MGDMConfig,
+            {"attention": "dot", "attention_temperature": 0.1},
+            "attention_temperature=0.1 .* attention='dot'",
+        ),
+        (MGDMConfig, {"representer": False, "attention_temperature": 0.1}, "temperature=0.1 .* representer=False"),
+        (MGDMConfig, {"representer": False, "guide": "each"}, "guide='each' .* representer=False"),
+        (MGDMConfig, {"discriminator": False, "context": "joint"}, "context='joint' .* discriminator=False"),
+        (TrainConfig, {"empty_columns": "uniform", "t2v_mean": "all"}, "t2v_mean='all' .* empty_columns='uniform'"),
+        (FineTuneConfig, {"freeze": "image", "clip_lr_ratio": 0.5}, "clip_lr_ratio=0.5 .* freeze='image'"),
+    ],
+)
+def test_an_option_that_another_leaves_without_effect_is_refused(cls, values, told):
+    with pytest.raises(ValueError, match=told.replace(" .* ", " has no effect with ")):
+        cls(**values)
+
+
+def test_a_depth_may_stand_beside_a_module_that_is_switched_off():
+    """As the small model brings one to the rows of Table 7."""
+    MGDMConfig(temporal_layers=2, semantic_layers=1, representer=False, discriminator=False)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from mgdmkit.clip import FrozenClip, load_clip
+from mgdmkit.clip import ClipWeightsWarning, FrozenClip, load_clip
 from mgdmkit.video import read_segments
 
 NAME, TAG = "ViT-B-32", "openai"
@@ -85,7 +85,7 @@ def test_preprocessing_and_features_of_a_real_frame_are_open_clip_s_own(saved, c
 def test_a_file_under_the_plain_name_is_warned_of(saved, clip):
     """open_clip itself takes GELU without a word, and every feature is a little wrong."""
     with pytest.warns(
-        UserWarning, match=r"ViT-B-32 has GELU.*openai.*metaclip_400m.*--clip ViT-B-32-quickgelu"
+        ClipWeightsWarning, match=r"ViT-B-32 has GELU.*openai.*metaclip_400m.*--clip ViT-B-32-quickgelu"
     ) as told:
         plain = load_clip(NAME, str(saved.path))
     assert len(told) == 1
