@@ -210,7 +210,9 @@ def complexity(
         f"The modules add {more['modules']:.3f}% to CLIP with one prompt ({more['paper']:.3f}% as the paper counts),\n"
         f"{k} more prompts {more['prompts']:.3f}%, unless text embeddings are cached.\n"
     )
-    show(f"Splits of {blocks} blocks, as the paper counts; fits: as the paper prints", splits(clip, blocks, frames))
+    depths = splits(clip, blocks, frames)
+    fits = "; fits: as the paper prints" if "fits" in depths else ""
+    show(f"Splits of {blocks} blocks, as the paper counts{fits}", depths)
     if out:
         write_text_atomic(out, table.to_csv(index=False))
         done("table", out)

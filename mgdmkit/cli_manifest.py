@@ -157,6 +157,6 @@ def csv_(
     counts = ", ".join(f"{n:,} {split}" for split, n in split_counts(checked.rows, "split").items())
     print(f"{len(checked.rows):,} clips of {checked.report()['classes']} classes: {counts}")
     if checked.problems:
-        first = checked.problems[0]
-        print(f"{len(checked.problems):,} clips left out, first {first['path']} ({first['problem']})")
+        first, kinds = checked.problems[0], ", ".join(f"{n:,} {kind}" for kind, n in checked.problem_counts().items())
+        print(f"{len(checked.problems):,} clips left out ({kinds}), first {first['path']} ({first['problem']})")
     done("manifest", out or manifest)

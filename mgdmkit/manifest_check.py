@@ -17,6 +17,8 @@ from mgdmkit.config import write_text_atomic
 from mgdmkit.manifest import SPLITS, UNUSED, ManifestError, official_splits, read_manifest, write_manifest
 
 Row = dict[str, str]
+PROBLEMS = ("missing", "empty", "unreadable")
+"""What the words about a clip begin with."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Checked:
     """Whether each file was decoded, or only looked for."""
     notes: list[str] = field(default_factory=list)
 
+    def problem_counts(self) -> dict[str, int]:
+        """How many clips are missing, empty or unreadable; only what there is."""
+        counts = {kind: sum(row["problem"].startswith(kind) for row in self.problems) for kind in PROBLEMS}
+        return {kind: n for kind, n in counts.items() if n}
+
     def report(self) -> dict[str, Any]:
         """Counts for JSON: clips listed, found and not, per split column and split, and the classes without a clip."""
         lost = {row["label"] for row in self.problems} - {row["label"] for row in self.rows}
@@ -38,6 +45,7 @@ class Checked:
             "listed": len(self.rows) + len(self.problems),
             "found": len(self.rows),
             "left_out": len(self.problems),
+            "problems": self.problem_counts(),
             "probed": self.probed,
             "found_per_split": {column: split_counts(self.rows, column) for column in split_columns(self.rows)},
             "classes": len({row["label"] for row in self.rows}),

@@ -187,7 +187,8 @@ def summary(official: OfficialClips, checked: Checked, out: Path) -> str:
     if checked.problems:
         first = checked.problems[0]
         lines.append(
-            f"{total - found:,} clips cannot be used, first {first['path']} ({first['problem']}): see "
+            f"{total - found:,} clips cannot be used ({_counts(checked.problem_counts())}), first {first['path']} "
+            f"({first['problem']}): see "
             f"{missing_path(out)}; scores on the rest are not comparable with those on all"
         )
     return "\n".join([*lines, *checked.notes])

@@ -155,7 +155,8 @@ def test_other_sizes():
     assert rounded(table["true_mparams"], 1e6)[0] == 151_277_313
     more = rounded(table["paper_gmac"])
     assert more[1] - more[0] == (2 * 8 + 1 * 4) * 2 * 512 * 2048
-    assert not splits("ViT-B-32", blocks=3)["fits"].any()
+    assert list(splits("ViT-B-32", blocks=3)) == ["temporal", "semantic", "gmac_k0", "gmac_k7"]
+    assert "fits" not in splits(frames=8), "the paper prints figures of ViT-L/14 and 16 frames"
 
 
 def test_the_two_countings_of_one_layer():

@@ -45,6 +45,13 @@ def test_wilson_against_published_values(correct, n, low, high):
         wilson(n + 1, n)
 
 
+@pytest.mark.parametrize("n", range(1, 200))
+def test_wilson_touches_the_ends_exactly(n):
+    """Rounding leaves 4e-17 in places, which would put an interval beside its own value."""
+    none, all_ = wilson(0, n), wilson(n, n)
+    assert none.low == 0 < none.high < 1 and 0 < all_.low < all_.high == 1
+
+
 def test_json_has_names_and_null_for_missing_classes(tmp_path):
     path = score(LOGITS, torch.tensor([0, 3, 1, 0])).to_json(tmp_path / "s.json", "abcdef")
     values = json.loads(path.read_text())

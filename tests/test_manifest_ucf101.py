@@ -121,7 +121,8 @@ def test_layouts_and_what_is_missing(tmp_path, layout):
     lines = summary(official, checked, out).splitlines()
     assert lines[0] == "UCF101: 2 of 13,320 clips found, of 2 of 101 classes"
     assert lines[1] == "split1: 1 of 9,537 train, 1 of 3,783 test"
-    assert lines[4].startswith("13,318 clips cannot be used, first ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi (missi")
+    told = "13,318 clips cannot be used (13,318 missing), first ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi (missing)"
+    assert lines[4].startswith(told)
     report = json.loads((tmp_path / "ucf.report.json").read_text())
     assert (report["found"], report["left_out"], len(report["classes_without_clips"])) == (2, 13318, 99)
     assert report["listed_per_split"]["split2"] == {"train": 9586, "test": 3734} and not report["probed"]
@@ -173,6 +174,10 @@ def test_probing_finds_what_a_look_does_not(tmp_path):
     problems = {row["id"]: row["problem"] for row in probed.problems}
     assert problems[cut.stem].startswith("unreadable: ") and str(cut) in problems[cut.stem]
     assert problems[empty.stem] == "empty, 0 bytes"
+    counts = {"missing": 13317, "empty": 1, "unreadable": 1}
+    assert json.loads((tmp_path / "ucf.report.json").read_text())["problems"] == counts
+    told = "13,319 clips cannot be used (13,317 missing, 1 empty, 1 unreadable), first "
+    assert told in summary(ucf101_clips(), probed, tmp_path / "ucf.csv")
     assert list(read_manifest(tmp_path / "ucf.csv").table["id"]) == [good.stem]
 
 
