@@ -17,6 +17,7 @@ OPTIONS = {
     "modules": "modules",
     "curves": "curves --seeds 3 --epochs 240",
     "batch": "batch --seeds 3",
+    "adaptive": "adaptive",
     "adaptive_val": "adaptive --split val --seeds 1 --margins 1 2 4",
 }
 """How each table in `results/` was asked for."""
