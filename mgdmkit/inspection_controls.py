@@ -95,8 +95,6 @@ class Controls:
             layout=w.Layout(width="420px"),
         )
         self.heading, self.strip, self.rankings, self.space, self.words = (w.HTML() for _ in range(5))
-        for part in (self.strip, self.rankings, self.space, self.words):
-            part.layout.width = "100%"
         self.player = w.Box(layout=w.Layout(justify_content="center", align_items="center", min_height="200px"))
         self.scope = w.RadioButtons(
             options=list(SCOPES.items()),
@@ -114,11 +112,11 @@ class Controls:
         self.save_svg = w.Button(description="Save SVG", tooltip="save the current view as an SVG")
         self.save_csv = w.Button(description="Save selection", tooltip="save the videos that match as a CSV")
         for button in (self.save_png, self.save_svg, self.save_csv):
-            button.layout.width = "130px"
+            button.layout.width = "auto"
 
     def arranged(self) -> list[w.Widget]:
         """All of them, as they stand below one another; rows wrap where a window is narrow."""
-        wrap = w.Layout(flex_flow="row wrap", align_items="center", width="100%", grid_gap="4px 12px")
+        wrap = w.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
         column = {"min_width": "250px", "flex": "1 1 0"}
         filters = [self.split, self.label, self.text, self.show, self.rank, self.run]
         turning = w.HBox([self.previous, self.next], layout=w.Layout(width="98%", justify_content="space-between"))
@@ -128,7 +126,7 @@ class Controls:
                 w.VBox([self.position, self.matches, turning], layout=w.Layout(**column)),
                 w.VBox([self.heading, self.player], layout=w.Layout(**column)),
             ],
-            layout=w.Layout(width="100%", flex_flow="row wrap", grid_gap="4px 16px"),
+            layout=w.Layout(flex_flow="row wrap", grid_gap="4px 16px"),
         )
         judge = w.VBox(
             [
@@ -143,7 +141,7 @@ class Controls:
             layout=w.Layout(flex="2 1 290px"),
         )
         space = w.VBox([self.space], layout=w.Layout(flex="5 1 560px"))
-        below = w.HBox([space, judge], layout=w.Layout(width="100%", flex_flow="row wrap", grid_gap="4px 16px"))
+        below = w.HBox([space, judge], layout=w.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
         settings = w.HBox([self.k, self.which, self.chosen], layout=wrap)
         return [self.message, top, settings, self.strip, self.rankings, below, self.words, w.HTML(own_keys())]
 

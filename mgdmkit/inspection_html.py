@@ -7,6 +7,7 @@ from mgdmkit import inspection_figure as drawing
 from mgdmkit.inspection import View, rank_of
 
 HEADING = "font-weight: 600; font-size: 110%; margin: 0 0 2px 0;"
+PROSE = "line-height: 1.4; overflow-wrap: anywhere"  # a path has no blanks to break at
 
 
 def heading(text: str) -> str:
@@ -15,12 +16,12 @@ def heading(text: str) -> str:
 
 def status(text: str) -> str:
     """What happened; a screen reader says it."""
-    return f"<div role='status' style='min-height: 1.6em'>{escape(text)}</div>"
+    return f"<div role='status' style='min-height: 1.6em; {PROSE}'>{escape(text)}</div>"
 
 
 def alarm(text: str) -> str:
     """What went wrong."""
-    style = "border-left: 4px solid #c2410c; padding: 4px 10px; background: #fdf1ea; color: #222222; line-height: 1.4"
+    style = f"border-left: 4px solid #c2410c; padding: 4px 10px; background: #fdf1ea; color: #222222; {PROSE}"
     return f"<div role='alert' style='{style}'>{escape(text)}</div>"
 
 

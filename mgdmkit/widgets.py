@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
+from threading import RLock
 
 try:
     import ipywidgets
@@ -35,14 +36,18 @@ KEPT = 32  # clips whose frames and bytes stay in memory
 
 
 def _guarded(method: Callable) -> Callable:
-    """An error is shown in the inspector, not lost in a server's log; what it does not touch goes on."""
+    """One thing at a time; an error is shown in the inspector, and what it does not touch goes on.
+
+    JupyterLab lets controls answer in another thread than the one that runs cells.
+    """
 
     @wraps(method)
     def guarded(self, *arguments):
-        try:
-            return method(self, *arguments)
-        except Exception as error:
-            self._say(f"{type(error).__name__}: {error}", alarm=True)
+        with self._lock:
+            try:
+                return method(self, *arguments)
+            except Exception as error:
+                self._say(f"{type(error).__name__}: {error}", alarm=True)
 
     return guarded
 
@@ -82,11 +87,11 @@ class HardNegativeInspector(ipywidgets.VBox):
         """The videos that match, as rows of the features."""
         self.view: View | None = None
         """The video that is shown; None while no video matches."""
-        self._quiet = False
+        self._lock, self._quiet = RLock(), False
         self._pictures = lru_cache(maxsize=KEPT)(self._read_pictures)
         self._playable = lru_cache(maxsize=KEPT)(playable)
         self.controls = Controls(self.inspection, split)
-        super().__init__(children=self.controls.arranged(), layout=ipywidgets.Layout(width="100%"))
+        super().__init__(children=self.controls.arranged())
         self.add_class("mgdmkit-inspector")
         self._connect()
         self._choose()
@@ -203,9 +208,10 @@ class HardNegativeInspector(ipywidgets.VBox):
 
     def figure(self) -> Figure:
         """The current view as one figure: for files, and for a notebook that runs without a browser."""
-        if self.view is None:
-            raise ValueError("no video matches, so there is nothing to draw; loosen the search or the filters")
-        return drawing.draw(self.view, self.look(), self._frames())
+        with self._lock:
+            if self.view is None:
+                raise ValueError("no video matches, so there is nothing to draw; loosen the search or the filters")
+            return drawing.draw(self.view, self.look(), self._frames())
 
     def _draw(self, *parts: str) -> None:
         c, view, look = self.controls, self.view, self.look()

@@ -4,6 +4,8 @@ import csv
 import html
 import json
 import re
+import threading
+import time
 
 import pytest
 from small_inspector import small_features, small_manifest, small_model, small_negatives
@@ -200,6 +202,27 @@ def test_every_control_is_named_and_texts_from_files_are_escaped(tmp_path):
     c.matches.value = 3
     everything = c.words.value + c.heading.value + c.rankings.value + c.strip.value
     assert "sit &lt;down&gt;" in everything and "<down>" not in everything
+
+
+def test_controls_that_answer_in_two_threads_wait_for_one_another(tmp_path, monkeypatch):
+    inspector = make(tmp_path)
+    c, order, find = inspector.controls, [], inspector.inspection.find
+
+    def slow(question):
+        order.append("begins")
+        time.sleep(0.05)
+        order.append("ends")
+        return find(question)
+
+    monkeypatch.setattr(inspector.inspection, "find", slow)
+    changes = [threading.Thread(target=setattr, args=(c.text, "value", "golf"))]
+    changes += [threading.Thread(target=setattr, args=(c.show, "value", "misread"))]
+    for thread in changes:
+        thread.start()
+    for thread in changes:
+        thread.join()
+    assert order == ["begins", "ends", "begins", "ends"]
+    assert inspector.rows.tolist() == [1, 5] and c.matches.value == inspector.view.row
 
 
 def test_nothing_is_decoded_twice(tmp_path, monkeypatch):
