@@ -16,7 +16,8 @@ OPTIONS = {
     "k_each": "k --guide each --ks 0 3 7",
     "modules": "modules",
     "curves": "curves --seeds 3 --epochs 240",
-    "batch": "batch --seeds 3",
+    "batch": "batch --seeds 3 --sizes 8 32",
+    "adaptive": "adaptive",
     "adaptive": "adaptive",
     "adaptive_val": "adaptive --split val --seeds 1 --margins 1 2 4",
 }
