@@ -18,7 +18,6 @@ OPTIONS = {
     "curves": "curves --seeds 3 --epochs 240",
     "batch": "batch --seeds 3 --sizes 8 32",
     "adaptive": "adaptive",
-    "adaptive": "adaptive",
     "adaptive_val": "adaptive --split val --seeds 1 --margins 1 2 4",
 }
 """How each table in `results/` was asked for."""
