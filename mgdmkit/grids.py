@@ -27,6 +27,8 @@ def k_grid(ks: Sequence[int], depth: int, labels: int, guide: str = "positive") 
         labels: how many there are.
         guide: a reading of eq. 15 for all rows; without negatives it makes no difference.
     """
+    if not ks or min(ks) < 0 or ks[0] > depth:
+        raise ValueError(f"ks={tuple(ks)}: name what to compare, first a k from 0 to {depth}, the depth of the mining")
     options = {} if guide == "positive" else {"guide": guide}
     hardest = {k: reading(options if k else {}, k) for k in ks if k <= depth}
     rows = [Against(variant, hardest[ks[0]]) for variant in hardest.values()]
@@ -36,13 +38,16 @@ def k_grid(ks: Sequence[int], depth: int, labels: int, guide: str = "positive") 
 
 
 def adaptive_grid(k: int = EASIEST_OF, margins: Iterable[float] = (1.0, 2.0, 4.0)) -> list[Against]:
-    """Negatives chosen per video, within a margin and at most k, against the fixed k = 3 of about the same number."""
+    """Negatives chosen per video, within a margin and at most k, against the fixed k = 3 of about the same number.
+
+    A margin below 0 takes only labels that CLIP prefers to the positive.
+    """
     rows = [Variant(k, "adaptive", training={} if m == TrainConfig.margin else {"margin": m}) for m in margins]
     return [Against(variant, Variant(3)) for variant in (Variant(0), Variant(3), *rows)]
 
 
 def modules_grid(k: int = 7) -> list[Against]:
-    """Table 7: the model without one of its modules, against the whole; and k = 0 without either."""
+    """Table 7: the model without one of its modules, against the whole."""
     whole = Variant(k)
     without = [Variant(k, model=model) for model in ({"representer": False}, {"discriminator": False})]
     return [Against(variant, whole) for variant in (whole, *without)]
@@ -55,6 +60,7 @@ def batch_grid(sizes: Iterable[int] = (8, 32, 128), ks: Iterable[int] = (0, 3)) 
     """
     usual, rows = TrainConfig.batch_size, []
     for size in sizes:
+        check_counts(size=size)
         share = size / usual
         epochs, warmup = round(SMALL_TRAIN["epochs"] * share), SMALL_TRAIN["warmup_epochs"] * share
         training = {"batch_size": size, "epochs": epochs, "warmup_epochs": warmup} if size != usual else {}

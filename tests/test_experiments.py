@@ -109,6 +109,14 @@ def test_the_grids_of_the_paper():
     assert [row.variant.model for row in modules_grid()] == [{}, {"representer": False}, {"discriminator": False}]
 
 
+@pytest.mark.parametrize("ks", [(), (12, 3), (-1,)])
+def test_a_grid_without_a_k_that_exists_is_refused(ks):
+    with pytest.raises(ValueError, match="from 0 to 9"):
+        k_grid(ks, 9, 60)
+    with pytest.raises(ValueError, match="size must be at least 1"):
+        batch_grid((0,))
+
+
 def test_batches_of_all_sizes_take_as_many_steps():
     for variant, other in batch_grid((8, 32, 128)):
         size, epochs = variant.training.get("batch_size", 32), variant.training.get("epochs", 80)
