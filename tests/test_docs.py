@@ -109,16 +109,18 @@ def test_make_has_the_targets_that_are_named():
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, flags=re.MULTILINE)] == []
 
 
-def test_every_result_is_listed_with_its_command():
-    rows = re.findall(r"^\| (.*?) \| (.*?) \| (.*?) \|$", PAGES["results/README.md"], flags=re.MULTILINE)
-    listed = [name for files, _, _ in rows for name in re.findall(r"`([^`]+)`", files)]
+def test_every_result_is_listed_with_its_command_and_commit():
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", PAGES["results/README.md"], flags=re.MULTILINE)
+    listed = [name for files, *_ in rows for name in re.findall(r"`([^`]+)`", files)]
     there = {str(path.relative_to(ROOT / "results")) for path in (ROOT / "results").rglob("[!.]*") if path.is_file()}
     folders = tuple(name for name in listed if name.endswith("/"))  # a row may stand for a folder
     assert sorted(name for name in listed if not name.endswith("/")) == sorted(
         name for name in there - {"README.md"} if not name.startswith(folders)
     )
     assert all(any(name.startswith(folder) for name in there) for folder in folders)
-    assert all(command.strip() for _, _, command in rows)
+    assert all(command.strip() for _, _, command, _ in rows)
+    commits = {commit for *_, commit in rows} - {"commit", "---"}
+    assert commits and all(re.fullmatch(r"[0-9a-f]{7}", commit) for commit in commits), commits
 
 
 def dotted(page: str) -> list[str]:
