@@ -1,6 +1,7 @@
 """The tables of an experiment come back as they were written; a missing one is named with its command."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from mgdmkit.cli_experiments import app
 from mgdmkit.tables import OPTIONS, curve_rows, read_grid, read_table, seed_differences, styled, verdict
 
+RESULTS = Path(__file__).parents[1] / "results"
 PARTS = ("k", "k_runs", "k_classes", "k_reliability")
 
 
@@ -43,6 +45,15 @@ def test_the_commands_exist(options, capsys):
     with pytest.raises(SystemExit) as stopped:
         app.cli(args=[*options.split(), "--help"])
     assert stopped.value.code == 0 and "--out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_project_has_each_table_that_its_notebooks_read(name):
+    if name == "curves":  # one long table of epochs, no grid
+        assert {"run", "seed", "epoch", "val_top1"} <= set(read_table(RESULTS, name))
+    else:
+        grid = read_grid(RESULTS, name)
+        assert all(set(grid.summary["run"]) == set(table["run"]) for table in grid[1:])
 
 
 RUNS = pd.DataFrame(
