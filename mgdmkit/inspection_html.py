@@ -26,10 +26,10 @@ def alarm(text: str) -> str:
 
 
 def image(data: bytes, alt: str, kind: str = "png") -> str:
-    """A picture as wide as its place; `alt` is read aloud, and shown while the mouse rests on it."""
+    """A picture that shrinks to its place; `alt` is read aloud, and shown while the mouse rests on it."""
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     said = escape(alt, quote=True)
-    return f"<img src='{source}' alt='{said}' title='{said}' style='width: 100%; max-width: 1760px'>"
+    return f"<img src='{source}' alt='{said}' title='{said}' style='max-width: 100%; height: auto'>"
 
 
 def table(view: View, look: drawing.Look, words: str) -> str:
