@@ -1,6 +1,7 @@
 """The numbered notebooks: their form, which readers and papermill rely on, and one run of all at their smallest."""
 
 import ast
+import re
 import statistics
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,19 @@ def test_it_begins_with_a_title_and_a_question_and_ends_with_exercises(path):
     first = read(path).cells[0]
     assert first.cell_type == "markdown" and first.source.startswith("# ") and "?" in first.source
     assert "\n## Exercises" in markdown(path) and "Predict" in markdown(path)
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem[:2] != "09"], ids=lambda path: path.stem)
+def test_a_diagram_shows_where_in_the_method_it_is(path):  # 09 is about labels, and shows the inspector
+    assert any(re.search(r"^(diagrams\.\w+|framework)\(", cell.source, re.M) for cell in code_cells(path))
+
+
+@each_notebook
+def test_it_says_what_was_seen_what_was_not_and_what_is_next(path):
+    text = markdown(path)
+    saw = re.search(r"\n## What we saw, (and )?what this does not show\n", text)
+    after = re.search(r"(\n## Next\n|\n\*\*Next:\*\* )", text)
+    assert saw and after and saw.start() < text.index("\n## Exercises") < after.start()
 
 
 @each_notebook
