@@ -15,6 +15,7 @@ OPTIONS = {
     "k": "k",
     "k_each": "k --guide each --ks 0 3 7",
     "modules": "modules",
+    "readings": "readings",
     "curves": "curves --seeds 3 --epochs 240",
     "batch": "batch --seeds 3 --sizes 8 32",
     "adaptive": "adaptive",
