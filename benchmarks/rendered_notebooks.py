@@ -2,8 +2,9 @@
 
     python benchmarks/rendered_notebooks.py --executed runs/demo/notebooks --out results/rendered
 
-All pages together stay under 3 MB: pictures keep 1,000 pixels of width and 96 colours. `make demo` leaves larger ones
-with every pixel. Formulas are drawn by MathJax from the network; without it they show as TeX.
+Run it in the folder that the notebooks ran from: paths are shown from there on. All pages together stay under 3 MB:
+pictures keep 1,000 pixels of width and 96 colours; `make demo` itself leaves larger ones with every pixel. Formulas are
+drawn by MathJax from the network; without it they show as TeX.
 """
 
 import base64
@@ -56,7 +57,7 @@ def main(executed: Path = Path("runs/demo/notebooks"), out: Path = Path("results
             for output in cell.get("outputs", []):
                 shrink(output.get("data", {}))
         body, _ = exporter.from_notebook_node(notebook)
-        body = body.replace('href="solutions/', 'href="../../notebooks/solutions/')
+        body = body.replace('href="solutions/', 'href="../../notebooks/solutions/').replace(f"{Path.cwd()}/", "")
         style = HtmlFormatter(style="default").get_style_defs(".highlight")
         page = PAGE.format(title=path.stem, name=path.stem, body=body, highlighting=style, mathjax=MATHJAX)
         write_text_atomic(out / f"{path.stem}.html", page)
