@@ -64,7 +64,7 @@ def test_layouts(tmp_path, layout):
     assert [path.read_bytes().decode() for path in manifest.video_paths] == list(manifest.table["id"])
     lines = summary(official, checked, tmp_path / "k.csv").splitlines()
     assert lines[:2] == ["Kinetics-400: 4 of 5 clips found, of 3 of 400 classes", "split: 3 of 3 train, 1 of 2 val"]
-    assert lines[2].startswith("1 clips cannot be used, first yoga/zzzzzzzzzzz_000003_000013.mp4 (missing)")
+    assert lines[2].startswith("1 clips cannot be used (1 missing), first yoga/zzzzzzzzzzz_000003_000013.mp4 (missing)")
 
 
 def test_a_file_named_by_its_video_serves_one_clip_only(tmp_path):

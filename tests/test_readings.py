@@ -8,7 +8,7 @@ from test_reference import SOFT, assert_agree, build, features, kit, literal
 
 from mgdmkit import MGDMConfig, augmented_negative_loss, augmented_targets, reference
 
-SIZE = {"dim": 4, "frames": 2, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "mlp_ratio": 1} | SOFT
+SIZE = {"dim": 4, "frames": 2, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "mlp_ratio": 1}
 MODEL = {  # the default first
     "representer": (True, False),
     "discriminator": (True, False),
@@ -38,6 +38,12 @@ def without_effect(readings):
     return [name for name, module in NEEDS.items() if not readings[module] and readings[name] != MODEL[name][0]]
 
 
+def config_of(readings):
+    """A soft attention, where it has any temperature: at 0.01 the softmax would hide differences."""
+    soft = SOFT if readings["representer"] and readings["attention"] == "cosine" else {}
+    return MGDMConfig(**SIZE, **soft, **readings)
+
+
 def name_of(readings):
     return ",".join(str(value) for value in readings.values())
 
@@ -46,9 +52,9 @@ def name_of(readings):
 def test_every_reading_of_the_model_agrees_or_is_refused(readings):
     if unused := without_effect(readings):
         with pytest.raises(ValueError, match=rf"{unused[0]}=.*has no effect with {NEEDS[unused[0]]}=False"):
-            MGDMConfig(**SIZE, **readings)
+            config_of(readings)
         return
-    config = MGDMConfig(**SIZE, **readings)
+    config = config_of(readings)
     labels, texts = LABELS[:2], TEXTS[:2, :2]
     model, data = build(config), (*features(config, 2, texts), labels, texts)
     assert_agree(kit(model, *data), literal(model, *data), 1e-9)
@@ -56,7 +62,7 @@ def test_every_reading_of_the_model_agrees_or_is_refused(readings):
 
 @pytest.mark.parametrize("readings", combinations(LOSS), ids=name_of)
 def test_every_reading_of_the_loss_agrees(readings):
-    config = MGDMConfig(**SIZE)
+    config = MGDMConfig(**SIZE, **SOFT)
     model, data = build(config), (*features(config, 3, TEXTS), LABELS, TEXTS)
     assert_agree(kit(model, *data, **readings), literal(model, *data, **readings), 1e-9)
 
@@ -76,7 +82,7 @@ def test_copies_of_the_rows_change_nothing_under_any_reading(readings):
 
 @pytest.mark.parametrize("readings", combinations(LOSS), ids=name_of)
 def test_more_classes_than_videos_agree_or_are_refused(readings):
-    config = MGDMConfig(**SIZE)
+    config = MGDMConfig(**SIZE, **SOFT)
     labels, texts = torch.tensor([3, 3]), torch.arange(4)[:, None]
     model, data = build(config), (*features(config, 2, texts), labels, texts)
     if readings["empty_columns"] == "mask":
@@ -91,7 +97,7 @@ def test_more_classes_than_videos_agree_or_are_refused(readings):
 def test_each_reading_of_the_model_changes_the_logits(name):
     logits = []
     for value in MODEL[name]:
-        config = MGDMConfig(**SIZE, **{name: value})
+        config = config_of({key: values[0] for key, values in MODEL.items()} | {name: value})
         logits.append(literal(build(config), *features(config, 3, TEXTS), LABELS, TEXTS)[0])
     assert (logits[0] - logits[1]).abs().max() > 1e-3
 
