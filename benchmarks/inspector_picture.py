@@ -154,7 +154,7 @@ def main(
     """
     with tempfile.TemporaryDirectory() as folder:
         notebook = copy_notebook(Path(folder), root, preset)
-        with jupyter_lab(Path(folder)) as address, browser_page(width, 1400) as page:
+        with jupyter_lab(Path(folder)) as address, browser_page(width, 1800) as page:
             run_notebook(page, address, notebook.name)
             control(page, "show").select_option("all videos")
             control(page, "search").fill(search)

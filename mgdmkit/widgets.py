@@ -294,7 +294,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         single = sum(bool(mark.clip) for mark in marks)
         kinds = f"marks of single videos: {single}, of class pairs: {len(marks) - single}"
         share = f"{int(false.sum())} of {false.numel()} mined negatives are judged false"
-        self.controls.summary.value = html.status(f"{share} ({kinds}), in {self.judgements.path}")
+        self.controls.summary.value = html.status(f"{share} ({kinds}), in {self.judgements.path.name}")
 
     # Exporting
 
