@@ -27,7 +27,7 @@ from mgdmkit.inference import predict
 from mgdmkit.manifest import Manifest
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
-from mgdmkit.optim import parameter_groups
+from mgdmkit.optim import autocast_dtype, parameter_groups
 from mgdmkit.recognizer import write_labels
 from mgdmkit.runfolder import FolderError, claim, save_tensors
 from mgdmkit.train import WORK, choose_device, choose_groups, fingerprint, fit, load_model, new_model, read_run
@@ -160,6 +160,7 @@ def finetune(
         "data": f"{training.fingerprint()}-{fingerprint(group_labels)}",
         **distributed.stamp(),
     }
+    autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed, as the next: they may raise
     image_encoder = copy.deepcopy(clip.model.visual)
     set_trainable(image_encoder, finetuning.freeze)  # before the folder is claimed: it may raise
     image_encoder.set_grad_checkpointing(finetuning.grad_checkpointing)

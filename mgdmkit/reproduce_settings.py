@@ -16,7 +16,7 @@ from mgdmkit.distributed import world_size
 from mgdmkit.exclusions import read_exclusions
 from mgdmkit.features import read_recipe
 from mgdmkit.recipes import NONE, Overrides, Recipe
-from mgdmkit.runfolder import FolderError, claim
+from mgdmkit.runfolder import FolderError, claim, read_json
 
 TRAININGS = ("fine-tuned", "frozen")
 UNTRAINED = "untrained"
@@ -88,7 +88,8 @@ def check_settings(root: Path, recipes: Sequence[Recipe], options: Options) -> N
     asked = {recipe.row: settings(recipe, options) for recipe in recipes}
     first = asked[recipes[0].row]
     for path in sorted(root.glob("runs/*/row.json")):
-        held = json.loads(path.read_text(encoding="utf-8"))
+        keys = ("corpus", "exclude", "training", "row")
+        held = read_json(path, f"delete {path.parent} and give the command again: it trains this row anew", keys)
         if held["corpus"] != first["corpus"]:
             continue  # its negatives and its runs are kept apart
         if held["exclude"] != first["exclude"]:

@@ -5,7 +5,6 @@ several seeds is their mean; its 95% interval is that of N videos (Wilson), sinc
 spread of the seeds stands beside it.
 """
 
-import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from mgdmkit.evaluate import wilson
 from mgdmkit.recipes import FULL, TABLE_DATASET, table_recipes
 from mgdmkit.reproduce_pages import comparison_page, kind_name, table_page
 from mgdmkit.reproduce_settings import UNTRAINED
+from mgdmkit.runfolder import read_json
 
 PUBLISHED = DATA_MANIFESTS / "published" / "tables4-6.csv"
 """Others' figures as Tables 4-6 cite them."""
@@ -28,7 +28,9 @@ CITING = (4, 5, 6)
 def results(out: Path) -> pd.DataFrame:
     """Every result under `out`, a row a run, with `run`, its folder relative to `out`; empty without one."""
     paths = sorted(out.glob("*/runs/*/result.json"))
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    keys = ("dataset", "row", "training", "N", "top1", "top5")
+    cure = "delete it and give the command again: it scores the run anew"
+    runs = [read_json(path, cure, keys) for path in paths]
     folders = [path.parent.relative_to(out).as_posix() for path in paths]
     return pd.DataFrame([{**run, "run": folder} for run, folder in zip(runs, folders, strict=True)])
 

@@ -127,6 +127,7 @@ def train(
     Raises:
         FolderError: when `out` holds a run of another configuration or other data, or a damaged one.
     """
+    autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed: both may raise
     group_labels = choose_groups(config, training.labels, len(text_features), negatives)
     data = fingerprint(training.frame_features, group_labels, text_features)
     recipe = {

@@ -18,8 +18,8 @@ from mgdmkit.manifest import write_manifest
 from mgdmkit.recipes import NONE, UNION, Overrides, read_recipe
 from mgdmkit.reproduce import reproduce_table
 from mgdmkit.reproduce_data import open_source
-from mgdmkit.reproduce_settings import Options, exclusions
-from mgdmkit.reproduce_tables import write_comparison
+from mgdmkit.reproduce_settings import Options, check_settings, exclusions
+from mgdmkit.reproduce_tables import results, write_comparison
 from mgdmkit.runfolder import FolderError
 from mgdmkit.train import read_run
 
@@ -330,3 +330,16 @@ def test_a_dry_run_says_how_many_clips_it_leaves_out(videos, tmp_path):
     assert f"Not in it: decoding {8 + 3 * each} clips" in "\n".join(tuned.out)
     assert "Not in it: decoding 8 clips" in "\n".join(frozen.out), "for the features, once"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["result.json", "row.json"])
+@pytest.mark.parametrize("text", ['{"row": ', "{}", "[]"])
+def test_a_damaged_file_of_a_run_is_named_with_a_cure(tmp_path, name, text):
+    path = tmp_path / "ucf101" / "runs" / "frozen" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(FolderError, match=rf"{name}.*delete .*give the command again"):
+        if name == "result.json":
+            results(tmp_path)
+        else:
+            check_settings(tmp_path / "ucf101", [read_recipe("ucf101", "0")], Options())

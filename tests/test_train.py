@@ -346,3 +346,12 @@ def test_a_device_that_is_not_there_is_named():
     assert choose_device().type in ("cpu", "cuda", "mps")
     with pytest.raises(ValueError, match="device 'foo' is not to be had here"):
         choose_device("foo")
+
+
+def test_a_refused_precision_does_not_claim_the_folder(tmp_path):
+    videos = Videos(torch.randn(4, 4, 16), torch.arange(4))
+    model = MGDMConfig(dim=16, frames=4, heads=2, temporal_layers=1, semantic_layers=1)
+    config = TrainConfig(k=0, epochs=1, warmup_epochs=0, precision="fp16")
+    with pytest.raises(ValueError, match="fp16"):
+        train(model, config, videos, torch.randn(4, 16), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "config.json").exists()
