@@ -154,6 +154,8 @@ def check_manifest(
         FileNotFoundError, ManifestError: what `read_manifest` refuses; clips that are missing or damaged when there
             is no `out` to write the others to; no usable clip at all.
     """
+    if out is not None and out.resolve() == path.resolve():
+        raise ManifestError(f"{out} is the manifest itself: clips that can't be used would leave it; name another file")
     manifest = read_manifest(path, official_split=official_split)
     files = [file.absolute() for file in manifest.video_paths]
     problems = file_problems(files, probe=probe, workers=workers, quiet=quiet)

@@ -21,12 +21,13 @@ from mgdmkit.complexity import count, parts
 from mgdmkit.config import FineTuneConfig, MGDMConfig
 from mgdmkit.corpus import mining_corpus
 from mgdmkit.datasets import dataset_card, dataset_classes
+from mgdmkit.distributed import world_size
 from mgdmkit.features import SHARD_SIZE
 from mgdmkit.model import MGDM
 from mgdmkit.recipes import Recipe
 from mgdmkit.reproduce import check_job
 from mgdmkit.reproduce_data import Source, expected_clips
-from mgdmkit.reproduce_rows import corpus_labels, run_folder
+from mgdmkit.reproduce_rows import batch_note, corpus_labels, run_folder
 from mgdmkit.reproduce_settings import DEFAULT, Options, check_settings
 
 TFLOPS = {"fine-tuned": 100.0, "frozen": 0.1}
@@ -68,6 +69,9 @@ def plan(
     split = f", official split {source.official_split}" if source and source.official_split else ""
     title = f"Table {table}, {dataset_card(dataset)['title']}{split}, {options.training}"
     lines += [f"{title}: a dry run, nothing is written", _data_line(source, recipe, clips)]
+    if note := batch_note(recipe.train.batch_size * world_size(), recipe.paper_batch):
+        cure = f"torchrun on more GPUs or --batch-size {recipe.paper_batch} makes it the paper's"
+        lines.append(f"{note[0].upper()}{note[1:]}; {cure}")
     lines += [*missing(source, recipe), ""]
     try:
         costs = [] if again else [_encoding(source, recipe, out, clips)]

@@ -161,3 +161,12 @@ def test_the_hmdb51_and_kinetics400_commands(tmp_path, monkeypatch, capsys):
     assert mgdm(monkeypatch, "manifest", "kinetics400", *common, "--probe") == 0
     assert "split: 1 of 1 val" in capsys.readouterr().out
     assert list(read_manifest(tmp_path / "m.csv", "val").table["id"]) == ["zzzzzzzzzzz_000003_000013"]
+
+
+def test_a_manifest_is_never_replaced_by_its_usable_clips(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("id,path,label,split\na,gone.avi,x,train\n", encoding="utf-8")
+    before = path.read_bytes()
+    with pytest.raises(ManifestError, match="is the manifest itself"):
+        check_manifest(path, out=tmp_path / "." / "m.csv")
+    assert path.read_bytes() == before

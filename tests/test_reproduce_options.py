@@ -329,6 +329,7 @@ def test_a_dry_run_says_how_many_clips_it_leaves_out(videos, tmp_path):
     each = 1 * 4 + 4  # an epoch of four training clips, then four that are scored
     assert f"Not in it: decoding {8 + 3 * each} clips" in "\n".join(tuned.out)
     assert "Not in it: decoding 8 clips" in "\n".join(frozen.out), "for the features, once"
+    assert "torchrun on more GPUs or --batch-size 256 makes it the paper's" in "\n".join(tuned.out)
     assert list(tmp_path.iterdir()) == []
 
 
