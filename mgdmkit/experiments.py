@@ -120,8 +120,9 @@ def run_grid(
         _per_class(prepared, logits, labels, split),
         _reliability(logits, labels),
     )
-    for path, table in ((out, tables.summary), (beside["classes"], tables.classes), (beside["reliability"], tables[3])):
-        write_text_atomic(path, table.to_csv(index=False))
+    write_text_atomic(out, tables.summary.to_csv(index=False))
+    for name in ("classes", "reliability"):  # the runs are written as they end
+        write_text_atomic(beside[name], getattr(tables, name).to_csv(index=False))
     return tables
 
 
