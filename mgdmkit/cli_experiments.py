@@ -92,15 +92,16 @@ def adaptive(common: Common, split: Literal["val", "test"] = "test", margins: tu
 
 
 @app.command
-def batch(common: Common, sizes: tuple[int, ...] = (8, 32, 128)) -> None:
+def batch(common: Common, sizes: tuple[int, ...] = (8, 32, 128), match: Literal["steps", "epochs"] = "steps") -> None:
     """Beyond the paper: do negatives matter when a batch already holds every class? On the test split.
 
     Args:
-        sizes: Videos in a batch; each trains for the same number of optimiser steps.
+        sizes: Videos in a batch.
+        match: What all sizes have in common: the number of optimiser steps, or that of epochs.
     """
     from mgdmkit.grids import batch_grid
 
-    _run(common, common.prepared(), batch_grid(sizes))
+    _run(common, common.prepared(), batch_grid(sizes, match=match))
 
 
 @app.command

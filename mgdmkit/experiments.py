@@ -85,7 +85,7 @@ class Tables(NamedTuple):
     """What a grid leaves; percentages where a column does not say otherwise."""
 
     summary: pd.DataFrame
-    """A row a variant: means over its seeds, and the difference to the variant it is compared with."""
+    """A row a comparison: the variant's means over its seeds, and how Top-1 and Top-5 differ from the other's."""
     runs: pd.DataFrame
     """A row a training: scores, calibration and margins."""
     classes: pd.DataFrame
@@ -180,9 +180,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def correct(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """(S, N) is video n right with seed s."""
-    return torch.stack([label_rank(of_seed, labels) == 0 for of_seed in logits])
+def correct(logits: Sequence[Tensor], labels: Tensor, best: int = 1) -> Tensor:
+    """(S, N) is the label of video n among the `best` highest scores with seed s."""
+    return torch.stack([label_rank(of_seed, labels) < best for of_seed in logits])
 
 
 def compare(ours: Tensor, theirs: Tensor) -> dict[str, float]:
@@ -205,6 +205,7 @@ def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list
     means = runs.groupby("run", sort=False)[["top1", "top5", "nll", "ece", "margin"]].mean()
     spread = runs.groupby("run", sort=False)["top1"].std()
     right = {name: correct(found, labels) for name, found in logits.items()}
+    among5 = {name: correct(found, labels, best=5) for name, found in logits.items()}
     rows = []
     for name, variant, other in [(ZERO_SHOT, None, None), *((row.variant.name, *row) for row in grid)]:
         row = {
@@ -219,6 +220,8 @@ def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list
         }
         if other and other.name != name:
             row |= {"against": other.name, **compare(right[name], right[other.name])}
+            top5 = compare(among5[name], among5[other.name])
+            row |= {f"top5_{key}": top5[key] for key in ("difference", "low", "high")}
         rows.append(row)
     return pd.DataFrame(rows)
 

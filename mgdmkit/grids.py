@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from mgdmkit.config import SMALL_TRAIN, TrainConfig, check_counts, write_text_atomic
+from mgdmkit.config import SMALL_TRAIN, TrainConfig, check_choice, check_counts, write_text_atomic
 from mgdmkit.experiments import Against, Variant, compare, correct, reading, train_ahead, train_grid
 from mgdmkit.mining import EASIEST_OF
 from mgdmkit.pipeline import Prepared
@@ -47,23 +47,35 @@ def adaptive_grid(k: int = EASIEST_OF, margins: Iterable[float] = (1.0, 2.0, 4.0
 
 
 def modules_grid(k: int = 7) -> list[Against]:
-    """Table 7: the model without one of its modules, against the whole."""
+    """Table 7: the model without one of its modules, against the whole; then the two against each other.
+
+    The last is the paper's claim: whoever loses more without the representer than without the discriminator scores
+    higher without the discriminator.
+    """
     whole = Variant(k)
-    without = [Variant(k, model=model) for model in ({"representer": False}, {"discriminator": False})]
-    return [Against(variant, whole) for variant in (whole, *without)]
+    representer, discriminator = (Variant(k, model={name: False}) for name in ("representer", "discriminator"))
+    with_whole = [Against(variant, whole) for variant in (whole, representer, discriminator)]
+    return [*with_whole, Against(discriminator, representer)]
 
 
-def batch_grid(sizes: Iterable[int] = (8, 32, 128), ks: Iterable[int] = (0, 3)) -> list[Against]:
+def batch_grid(
+    sizes: Iterable[int] = (8, 32, 128), ks: Iterable[int] = (0, 3), match: Literal["steps", "epochs"] = "steps"
+) -> list[Against]:
     """Does k matter when the batch already holds every class? Each k against k = 0 with the same batches.
 
-    All take as many optimiser steps, so a larger batch sees more epochs.
+    Args:
+        match: what all sizes have in common. With as many optimiser steps a larger batch sees more epochs, with as
+            many epochs it takes fewer steps; what shows in both is not owed to the length of the training.
     """
+    check_choice("match", match, ("steps", "epochs"))
     usual, rows = TrainConfig.batch_size, []
     for size in sizes:
         check_counts(size=size)
-        share = size / usual
-        epochs, warmup = round(SMALL_TRAIN["epochs"] * share), SMALL_TRAIN["warmup_epochs"] * share
-        training = {"batch_size": size, "epochs": epochs, "warmup_epochs": warmup} if size != usual else {}
+        training = {"batch_size": size} if size != usual else {}
+        if training and match == "steps":
+            share = size / usual
+            epochs, warmup = round(SMALL_TRAIN["epochs"] * share), SMALL_TRAIN["warmup_epochs"] * share
+            training |= {"epochs": epochs, "warmup_epochs": warmup}
         variants = [Variant(k, training=training) for k in ks]
         rows += [Against(variant, variants[0]) for variant in variants]
     return rows

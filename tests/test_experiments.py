@@ -71,12 +71,17 @@ def test_the_summary_compares_each_row_with_its_own_other(prepared, tmp_path):
     rows, labels = tables.summary.set_index("run"), prepared.videos("test").labels
     assert list(rows.index) == ["zero-shot CLIP", "k0", "k3-top", "k3-random"]
     assert rows["against"].isna().tolist() == [True, True, False, False]
-    right = {v.name: correct([v.run(prepared, seed).logits for seed in (0, 1)], labels) for v in VARIANTS}
+    logits = {v.name: [v.run(prepared, seed).logits for seed in (0, 1)] for v in VARIANTS}
+    right, among5 = ({name: correct(found, labels, best) for name, found in logits.items()} for best in (1, 5))
     for ours, theirs in (("k3-top", "k0"), ("k3-random", "k3-top")):
         expected = paired_difference(right[ours], right[theirs])
         assert rows["against"][ours] == theirs
         found = rows.loc[ours, ["difference", "low", "high"]].tolist()
         assert found == pytest.approx([100 * x for x in expected], abs=1e-3)
+        of_top5 = rows.loc[ours, ["top5_difference", "top5_low", "top5_high"]].tolist()
+        expected = paired_difference(among5[ours], among5[theirs])
+        assert of_top5 == pytest.approx([100 * x for x in expected], abs=1e-3)
+        assert of_top5[0] == pytest.approx(rows["top5_mean"][ours] - rows["top5_mean"][theirs], abs=0.02)
     means = tables.runs.groupby("run")[["top1", "nll", "ece", "margin"]].mean()
     assert rows["nll_mean"]["k0"] == pytest.approx(means["nll"]["k0"], abs=1e-4)
     assert set(tables.classes["run"]) == set(rows.index) and len(tables.classes) == 4 * 12
@@ -106,7 +111,9 @@ def test_the_grids_of_the_paper():
     assert [row.variant.name for row in k_grid((0, 1, 3, 5), 5, 6)] == ["k0", "k1-top", "k3-top", "k5-top", "k3-random"]
     each = k_grid((0, 3), 9, 60, "each")
     assert [row.variant.name for row in each][:2] == ["k0", "k3-top-guide=each"], "k = 0 is the same model"
-    assert [row.variant.model for row in modules_grid()] == [{}, {"representer": False}, {"discriminator": False}]
+    pairs = [(row.variant.model, row.other.model) for row in modules_grid()]
+    representer, discriminator = {"representer": False}, {"discriminator": False}
+    assert pairs == [({}, {}), (representer, {}), (discriminator, {}), (discriminator, representer)]
 
 
 @pytest.mark.parametrize("ks", [(), (12, 3), (-1,)])
@@ -121,6 +128,13 @@ def test_batches_of_all_sizes_take_as_many_steps():
     for variant, other in batch_grid((8, 32, 128)):
         size, epochs = variant.training.get("batch_size", 32), variant.training.get("epochs", 80)
         assert epochs / size == 80 / 32 and other.k == 0 and other.training == variant.training
+
+
+def test_batches_of_all_sizes_see_as_many_epochs():
+    changes = [row.variant.training for row in batch_grid((8, 32), match="epochs")]
+    assert changes == [{"batch_size": 8}] * 2 + [{}] * 2, "epochs and warm-up are the recipe's"
+    with pytest.raises(ValueError, match="match='videos'"):
+        batch_grid(match="videos")
 
 
 def test_learning_curves_are_read_on_validation_alone(prepared, tmp_path):
