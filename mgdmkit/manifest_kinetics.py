@@ -6,12 +6,13 @@ so copies differ; the counts of a copy are stated, never taken for an error.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from mgdmkit.corpus import normalise
-from mgdmkit.datasets import classes_by_spelling, dataset_classes
+from mgdmkit.datasets import classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.manifest import ManifestError
 from mgdmkit.manifest_official import OfficialClip, OfficialClips, annotation_files
 
@@ -51,9 +52,27 @@ def kinetics400_clips(annotations: Path) -> OfficialClips:
     if not clips:
         raise ManifestError(f"{annotations}: the annotation files list no clip with a label")
     notes += [f"{again} rows list a clip again and were left out"] if again else []
+    listed = clips.values()
+    notes += doubts(Counter(clip.splits["split"] for clip in listed), classes=len({clip.label for clip in listed}))
     order = {row.label: row.index for row in dataset_classes("kinetics400")}
     clips = dict(sorted(clips.items(), key=lambda item: (order[item[1].label], item[0])))
     return OfficialClips("kinetics400", list(clips.values()), notes)
+
+
+def doubts(listed: Mapping[str, int], classes: int) -> list[str]:
+    """What speaks for lists that were cut short, from the clips per split and the classes they list.
+
+    No more than a doubt: lists shrink as clips vanish, so those of another day have other counts.
+    """
+    card, notes = dataset_card("kinetics400"), []
+    for split in ("train", "val"):
+        known = [row for row in card["known_counts"] if split in row]
+        if listed.get(split) and listed[split] not in [row[split] for row in known]:
+            counts = "; ".join(f"{row[split]:,}, {row['of']}" for row in known)
+            notes.append(f"{split} lists {listed[split]:,} clips, none of the known counts ({counts}): is it whole?")
+    if classes < card["classes"]:
+        notes.append(f"the lists name {classes} of {card['classes']} classes: are they whole?")
+    return notes
 
 
 def _annotation_csvs(annotations: Path) -> dict[str, Path]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mgdmkit.datasets import dataset_card
 from mgdmkit.manifest import ManifestError, read_manifest
-from mgdmkit.manifest_kinetics import kinetics400_clips
+from mgdmkit.manifest_kinetics import doubts, kinetics400_clips
 from mgdmkit.manifest_official import build_manifest, summary
 
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
@@ -29,7 +30,7 @@ def write(folder: Path, **files: list[str]) -> Path:
 @pytest.mark.parametrize("names", [("train", "val"), ("train", "validate"), ("kinetics-400_train", "kinetics400_val")])
 def test_rows_become_clips(tmp_path, names):
     official = kinetics400_clips(write(tmp_path / "a", **dict(zip(names, (TRAIN, VAL), strict=True))).parent)
-    assert official.dataset == "kinetics400" and official.notes == []
+    assert official.dataset == "kinetics400" and official.notes == doubts({"train": 3, "val": 2}, 4)
     assert {clip.id: (clip.label, clip.splits) for clip in official.clips} == {
         IDS[0]: ("air drumming", {"split": "val"}),
         IDS[1]: ("air drumming", {"split": "train"}),
@@ -74,7 +75,7 @@ def test_a_file_named_by_its_video_serves_one_clip_only(tmp_path):
     (tmp_path / "v" / "zzzzzzzzzzz.mp4").write_bytes(b"a clip")
     checked = build_manifest(official, tmp_path / "v", tmp_path / "k.csv")
     assert [row["id"] for row in checked.rows] == ["zzzzzzzzzzz_000003_000013"]
-    assert checked.notes == ["1 clips are missing, since the one file of their name is another clip's"]
+    assert checked.notes[-1] == "1 clips are missing, since the one file of their name is another clip's"
 
 
 def test_rows_that_are_left_out_are_counted(tmp_path):
@@ -82,8 +83,8 @@ def test_rows_that_are_left_out_are_counted(tmp_path):
     (folder / "test.csv").write_text("youtube_id,time_start,time_end,split\nabcdefghijk,1,11,test\n")
     official = kinetics400_clips(folder)
     assert len(official.clips) == 5
-    assert official.notes == ["1 rows of test.csv have no label and were left out", "2 rows list a clip again and were"
-                              " left out"]  # fmt: skip
+    assert official.notes[:2] == ["1 rows of test.csv have no label and were left out", "2 rows list a clip again and"
+                                  " were left out"]  # fmt: skip
     assert next(clip for clip in official.clips if clip.id == IDS[4]).splits == {"split": "val"}
     (folder / "val.csv").unlink()
     assert kinetics400_clips(folder).notes[0] == f"no val.csv in {folder}"
@@ -138,3 +139,22 @@ def test_a_clip_in_the_folder_of_another_class_is_refused(tmp_path):
         ManifestError, match="lies in the folder 'air_drumming', but the official files put it in 'yoga"
     ):
         build_manifest(official, tmp_path / "v", tmp_path / "k.csv")
+
+
+@pytest.mark.parametrize("known", dataset_card("kinetics400")["known_counts"])
+def test_lists_with_known_counts_raise_no_doubt(known):
+    counts = {split: known[split] for split in ("train", "val") if split in known}
+    assert counts and doubts({**counts, "test": 7}, classes=400) == []
+
+
+def test_lists_that_were_cut_are_told_of_and_taken(tmp_path):
+    told = doubts({"train": 234_619, "val": 10_000}, classes=399)
+    assert told[0].startswith("val lists 10,000 clips, none of the known counts (19,906, the annotation files of")
+    assert "19,761, the paper's copy" in told[0] and told[0].endswith("is it whole?")
+    assert told[1:] == ["the lists name 399 of 400 classes: are they whole?"]
+    assert [note.split()[0] for note in doubts({"train": 234_618, "val": 19_761}, classes=400)] == ["train"]
+    official = kinetics400_clips(write(tmp_path / "a", train=TRAIN, val=VAL))
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / f"{IDS[0]}.mp4").write_bytes(b"a clip")
+    lines = summary(official, build_manifest(official, tmp_path / "v", tmp_path / "k.csv"), tmp_path / "k.csv")
+    assert "train lists 3 clips, none of the known counts" in lines and "name 4 of 400 classes" in lines
