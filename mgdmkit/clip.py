@@ -26,6 +26,17 @@ from huggingface_hub import constants
 from PIL import Image
 from torch import Tensor, nn
 
+from mgdmkit.clip_weights import (
+    ClipWeightsError,
+    ClipWeightsWarning,
+    doubt,
+    missing_weights,
+    open_clip_name,
+    openai_download,
+    published_tag,
+    quick_gelu_of,
+    tags_of,
+)
 from mgdmkit.config import check_choice, write_text_atomic
 from mgdmkit.runfolder import cause, save_tensors
 
@@ -34,14 +45,6 @@ SMALL_CLIP = Path(__file__).with_name("small_clip.json")
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What encoding computes in, and what autocast takes for it."""
-
-
-class ClipWeightsError(RuntimeError):
-    """Weights or configuration of a backbone can't be had; the message says where to put them."""
-
-
-class ClipWeightsWarning(UserWarning):
-    """Weights can be loaded, and may be used wrongly."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,18 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
         name: an open_clip model such as "ViT-L-14", or a folder with `open_clip_config.json` and weights, as
             `mgdm clip` writes it.
         pretrained: with a model name, one of its pretrained tags ("openai"), or a path to a checkpoint file. A tag
-            brings its activation, mean and deviation. A file brings weights only: the activation is the one that the
-            name says (QuickGELU for "ViT-L-14-quickgelu"), except that OpenAI's own archives are known by their
-            checksum; mean and deviation are OpenAI's, as open_clip has them by default.
+            brings its activation, mean and deviation. A file brings weights only: the name tells the activation,
+            "ViT-L-14-quickgelu" or "ViT-L-14-gelu". Under the plain "ViT-L-14" a file is refused, unless its checksum
+            says whose it is, as that of OpenAI's own archives does; mean and deviation are OpenAI's, as open_clip has
+            them by default.
         device: where the backbone runs.
         precision: what encoding computes in, of `PRECISIONS`; features are float32 in any case.
     Raises:
         ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
-            another model; the message says what to do.
+            another model, or of an activation that nothing tells; the message says what to do.
         ValueError: for another precision, fp16 without CUDA, or `pretrained` beside a folder.
     Warns:
-        ClipWeightsWarning: where a file's weights may need QuickGELU and the name says GELU.
+        ClipWeightsWarning: where OpenAI's weights were taken from the cache of OpenAI's own package.
     """
     return replace(_load(name, pretrained, device), precision=precision)
 
@@ -125,40 +129,45 @@ def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
         if pretrained:
             raise ValueError(f"{name} is a folder, which has its own weights; leave --pretrained {pretrained} out")
         return _load_folder(Path(name), device)
-    if name not in open_clip.list_models():
+    if open_clip_name(name) not in open_clip.list_models():
         near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
         raise ClipWeightsError(
             f"{name!r} is neither a folder with a CLIP nor a model of open_clip; train the small one with "
             f"`mgdm clip`, or choose one of its {len(open_clip.list_models())} models, such as {', '.join(near)}"
         )
     if pretrained is None:
-        raise ClipWeightsError(f"{name} needs weights: give a tag ({_tags(name)}) or the path of a checkpoint")
+        raise ClipWeightsError(f"{name} needs weights: give a tag ({tags_of(name)}) or the path of a checkpoint")
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if not tag and not Path(pretrained).is_file():
-        raise ClipWeightsError(f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({_tags(name)})")
+        raise ClipWeightsError(f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({tags_of(name)})")
     if not tag:
         return _load_file(name, Path(pretrained), device)
-    # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
-    quick_gelu = bool(tag.get("quick_gelu"))
     try:
+        # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
+        quick_gelu = quick_gelu_of(name, pretrained)
         with _offline_if_unreachable():
             return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
     except Exception as error:
-        raise ClipWeightsError(_missing_weights(name, pretrained, tag, error)) from error
+        path = openai_download(name, pretrained)
+        if path is None:
+            raise ClipWeightsError(missing_weights(name, pretrained, tag, error)) from error
+    warnings.warn(
+        f"the weights {pretrained!r} of {name} are not in open_clip's cache and can't be downloaded; taken from "
+        f"{path}, where OpenAI's own package keeps them",
+        ClipWeightsWarning,
+        stacklevel=4,
+    )
+    return replace(_load_file(name, path, device), pretrained=pretrained)
 
 
 def _load_file(name: str, path: Path, device: str) -> FrozenClip:
-    openai = _is_openai_archive(name, path)
-    if not openai and (tags := _quick_gelu_tags(name)):
-        warnings.warn(
-            f"{path} does not tell its activation, and {name} has GELU. Are its weights of a tag that was trained with "
-            f"QuickGELU ({', '.join(tags)})? Then give --clip {name}-quickgelu",
-            ClipWeightsWarning,
-            stacklevel=4,
-        )
+    tag = published_tag(name, path)
+    if refused := doubt(name, path, tag):
+        raise ClipWeightsError(refused)
+    # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
+    options = {"force_quick_gelu": quick_gelu_of(name, tag), "weights_only": tag != "openai"}
     try:
-        # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
-        return _create(name, pretrained=str(path), force_quick_gelu=openai, weights_only=not openai, device=device)
+        return replace(_create(open_clip_name(name), device, pretrained=str(path), **options), name=name)
     except Exception as error:
         raise ClipWeightsError(f"{path} does not hold weights of {name}: {_unfit(error)}") from error
 
@@ -176,23 +185,6 @@ def _unfit(error: Exception) -> str:
             "or save model.state_dict() alone"
         )
     return cause(error)
-
-
-def _is_openai_archive(name: str, path: Path) -> bool:
-    """Is it the file that OpenAI publishes for this model? Its checksum is part of the address that open_clip knows."""
-    recorded = re.search(r"/([0-9a-f]{64})/", open_clip.get_pretrained_url(name, "openai"))
-    if not recorded:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == recorded[1]
-
-
-def _quick_gelu_tags(name: str) -> list[str]:
-    """Tags of a model with GELU whose weights need QuickGELU; none where open_clip has no such variant of it."""
-    if f"{name}-quickgelu" not in open_clip.list_models():
-        return []
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    return [tag for tag in tags if open_clip.get_pretrained_cfg(name, tag).get("quick_gelu")]
 
 
 def _load_folder(folder: Path, device: str) -> FrozenClip:
@@ -249,26 +241,6 @@ def save_small_clip(model: nn.Module, folder: Path) -> Path:
     """Write the small CLIP as a folder that `load_clip` and open_clip's `local-dir:` read; weights last."""
     write_text_atomic(folder / "open_clip_config.json", SMALL_CLIP.read_text(encoding="utf-8"))
     return save_tensors(folder / "open_clip_model.safetensors", model.state_dict())
-
-
-def _tags(name: str) -> str:
-    return ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none are known"
-
-
-def _missing_weights(name: str, pretrained: str, tag: dict, error: Exception) -> str:
-    repository = str(tag.get("hf_hub", "")).strip("/")
-    source = f"{constants.ENDPOINT}/{repository}" if repository else tag.get("url", "their source")
-    # A path does not tell what a tag does: that these weights were trained with QuickGELU.
-    model = f"{name}-quickgelu" if tag.get("quick_gelu") and f"{name}-quickgelu" in open_clip.list_models() else name
-    load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
-    return (
-        f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
-        f"be downloaded from {source}: {cause(error)}\n"
-        f'Either run `python -c "{load}"` on a machine with network and copy its cache folder here, or '
-        f"download the checkpoint and give its path instead of {pretrained!r}: "
-        f"--clip {model} --pretrained /path/to/file.\n"
-        f"To go on without them, train the small CLIP: `mgdm clip --help`."
-    )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
+from mgdmkit.clip_weights import open_clip_name
 from mgdmkit.config import MGDMConfig
 from mgdmkit.model import MGDM
 
@@ -119,7 +120,7 @@ def splits(clip: str = "ViT-L-14", blocks: int = 8, frames: int = 16) -> pd.Data
         gmac = [_totals(_mgdm_parts(encoders, config, k))["paper_gmac"] for k in (0, 7)]
         rows.append((temporal, blocks - temporal, *gmac))
     table = pd.DataFrame(rows, columns=["temporal", "semantic", "gmac_k0", "gmac_k7"])
-    if (clip.removesuffix("-quickgelu"), frames) == ("ViT-L-14", 16):
+    if (clip.removesuffix("-quickgelu").removesuffix("-gelu"), frames) == ("ViT-L-14", 16):
         printed = {f"gmac_k{k}": PAPER_TABLE8[f"MGDM, k = {k}"][0] for k in (0, 7)}
         table["fits"] = (table[list(printed)].round(1) == pd.Series(printed)).all(axis=1)
     return table
@@ -300,8 +301,8 @@ def _configuration(clip: str) -> dict:
             return open_clip.get_model_config(f"local-dir:{clip}")
         except (OSError, ValueError) as error:
             raise ValueError(f"{clip} holds no CLIP ({error}); make one with `mgdm clip --out {clip}`") from error
-    if clip in open_clip.list_models():
-        return open_clip.get_model_config(clip)
+    if open_clip_name(clip) in open_clip.list_models():
+        return open_clip.get_model_config(open_clip_name(clip))
     transformers = [name for name in open_clip.list_models() if name.startswith("ViT-")]  # what can be counted
     near = ", ".join(difflib.get_close_matches(clip, transformers, n=3, cutoff=0))
     raise ValueError(

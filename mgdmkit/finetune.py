@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from mgdmkit import distributed
 from mgdmkit.augment import Clips
 from mgdmkit.clip import FrozenClip, load_clip
+from mgdmkit.clip_weights import open_clip_name
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
 from mgdmkit.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.evaluate import score
@@ -244,7 +245,7 @@ def _save_clip(clip: FrozenClip, image_encoder: nn.Module, folder: Path) -> None
 def _open_clip_config(clip: FrozenClip) -> dict[str, Any]:
     if Path(clip.name).is_dir():
         return json.loads((Path(clip.name) / "open_clip_config.json").read_text(encoding="utf-8"))
-    model = open_clip.get_model_config(clip.name)
+    model = open_clip.get_model_config(open_clip_name(clip.name))
     # Of a model that OpenAI's weights have turned to QuickGELU, its name does not tell.
     if any(isinstance(module, open_clip.transformer.QuickGELU) for module in clip.model.modules()):
         model["quick_gelu"] = True

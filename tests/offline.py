@@ -11,7 +11,9 @@ import mgdmkit.clip
 
 @pytest.fixture
 def offline(tmp_path, monkeypatch) -> Path:
-    """No network and an empty cache, whose folder is returned; a connection fails the test."""
+    """No network, a home without anything and an empty cache, whose folder is returned; a connection fails the test."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.setattr(mgdmkit.clip, "getproxies", dict)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

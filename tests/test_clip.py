@@ -18,7 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from mgdmkit.clip import ClipWeightsError, load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip_weights import ClipWeightsError, ClipWeightsWarning, activation_doubt
 
 TEXTS = ["open a door", "This is a video about closing a door"]
 TINY = {
@@ -278,5 +279,64 @@ def test_missing_weights_without_network_say_where_and_how(offline):  # noqa: F8
     # By path nothing tells that OpenAI's weights need QuickGELU, so the advice must.
     assert "--clip ViT-B-32-quickgelu" in message
     assert constants.HF_HUB_OFFLINE is False, "the setting is put back"
-    with pytest.raises(ClipWeightsError, match="--clip ViT-B-32 --pretrained"):
+    with pytest.raises(ClipWeightsError, match="--clip ViT-B-32-gelu --pretrained"):
         load_clip("ViT-B-32", "laion2b_s34b_b79k")
+
+
+@pytest.fixture
+def both(tiny, tmp_path) -> str:
+    """The registered model with a variant that has QuickGELU, as OpenAI's models have one."""
+    path = tmp_path / f"{tiny}-quickgelu.json"
+    path.write_text(json.dumps({**TINY, "quick_gelu": True}))
+    open_clip.add_model_config(path)
+    return tiny
+
+
+def test_a_file_whose_checksum_is_recorded_needs_no_telling_name_and_takes_no_wrong_one(both, tmp_path, monkeypatch):
+    """LAION's older files are in addresses that end in the beginning of their checksum."""
+    model = open_clip.CLIP(**TINY, quick_gelu=True)
+    path = tmp_path / "weights.pt"
+    torch.save(model.state_dict(), path)
+    name = f"tiny-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pt"
+    for quick_gelu, right, wrong in ((True, "quickgelu", "gelu"), (False, "gelu", "quickgelu")):
+        url = f"https://nowhere.invalid/mlfoundations/open_clip/releases/{name}"
+        tags = {"laion": {"url": url, "quick_gelu": quick_gelu}}
+        monkeypatch.setitem(open_clip.pretrained._PRETRAINED, both, tags)
+        with pytest.raises(ClipWeightsError, match=f"'laion' of {both}, which goes with --clip {both}-{right}, "):
+            load_clip(f"{both}-{wrong}", str(path))
+        for accepted in (both, f"{both}-{right}"):
+            clip = load_clip(accepted, str(path))
+            assert clip.name == accepted and activation_doubt(accepted, str(path)) is None
+            assert ("QuickGELU" in str(clip.model)) == quick_gelu
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ClipWeightsError, match=rf"does not tell its activation.*--clip {both}-gelu$"):
+        load_clip(both, str(path))
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    assert activation_doubt(both, str(path)).endswith(f"--clip {tmp_path} alone takes it")
+
+
+def test_what_is_no_file_of_a_model_with_two_activations_raises_no_doubt(tiny, folder, tmp_path):
+    weights = str(folder / "open_clip_model.safetensors")
+    for name, pretrained in ((str(folder), None), ("ViT-B-32", "openai"), ("ViT-B-32", "none.pt"), (tiny, weights)):
+        assert activation_doubt(name, pretrained) is None
+    assert "does not tell its activation" in activation_doubt("ViT-B-32", weights)
+    with pytest.raises(ClipWeightsError, match="'Tiny-16-gelu' is neither a folder with a CLIP nor a model"):
+        load_clip("Tiny-16-gelu", weights)  # no variants, so there is nothing to tell apart
+
+
+def test_openai_s_weights_are_found_where_their_own_package_keeps_them(both, tmp_path, monkeypatch, offline):  # noqa: F811
+    model = open_clip.CLIP(**TINY, quick_gelu=True)
+    model.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
+    kept = tmp_path / "home" / ".cache" / "clip" / "Tiny-16.pt"
+    kept.parent.mkdir(parents=True)
+    checksum = hashlib.sha256(archive(model, kept).read_bytes()).hexdigest()
+    url = f"https://nowhere.invalid/clip/models/{checksum}/Tiny-16.pt"
+    tags = {"openai": {"url": url, "hf_hub": "nobody/tiny/", "quick_gelu": True}}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, both, tags)
+    with pytest.warns(ClipWeightsWarning, match=r"taken from .*home.\.cache.clip.Tiny-16\.pt, where") as told:
+        clip = load_clip(both, "openai")
+    assert len(told) == 1 and (clip.name, clip.pretrained) == (both, "openai")
+    assert_same(ours(clip), encode(model, clip.preprocess, clip.tokenizer))
+    kept.write_bytes(kept.read_bytes() + b" ")
+    with pytest.raises(ClipWeightsError, match=r"clip.Tiny-16\.pt is there, but by its checksum not OpenAI's"):
+        load_clip(both, "openai")

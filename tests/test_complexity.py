@@ -228,3 +228,8 @@ def test_a_folder_without_a_clip(tmp_path):
 def test_sizes_that_make_no_model(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_activation_in_a_name_costs_nothing():
+    plain, named = (complexity._configuration(name) for name in ("ViT-L-14", "ViT-L-14-gelu"))
+    assert plain == named

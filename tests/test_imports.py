@@ -30,7 +30,7 @@ DATA = (
     *("config", "corpus", "exclusions", "judgements", "datasets", "recipes", "manifest", "manifest_*"),
     *("video", "playback", "stickactions", "stick_*"),
 )
-FEATURES = ("clip", "features")
+FEATURES = ("clip", "clip_weights", "features")
 STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (

@@ -16,7 +16,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from mgdmkit.clip import ClipWeightsWarning, FrozenClip, load_clip
+from mgdmkit.clip import FrozenClip, load_clip
+from mgdmkit.clip_weights import ClipWeightsError, activation_doubt
 from mgdmkit.video import read_segments
 
 NAME, TAG = "ViT-B-32", "openai"
@@ -82,14 +83,23 @@ def test_preprocessing_and_features_of_a_real_frame_are_open_clip_s_own(saved, c
     assert torch.equal(clip.encode_image(pixels[None]), model.encode_image(pixels[None]))
 
 
-def test_a_file_under_the_plain_name_is_warned_of(saved, clip):
+def test_a_file_under_the_plain_name_is_refused_and_either_name_decides(saved, clip):
     """open_clip itself takes GELU without a word, and every feature is a little wrong."""
-    with pytest.warns(
-        ClipWeightsWarning, match=r"ViT-B-32 has GELU.*openai.*metaclip_400m.*--clip ViT-B-32-quickgelu"
+    with pytest.raises(
+        ClipWeightsError,
+        match=r"QuickGELU, as those of openai, .*metaclip_400m.*--clip ViT-B-32-quickgelu;.*--clip ViT-B-32-gelu",
     ) as told:
-        plain = load_clip(NAME, str(saved.path))
-    assert len(told) == 1
+        load_clip(NAME, str(saved.path))
+    assert activation_doubt(NAME, str(saved.path)) == str(told.value)
+    assert activation_doubt(f"{NAME}-quickgelu", str(saved.path)) is None
+    plain = load_clip(f"{NAME}-gelu", str(saved.path))
+    assert (plain.name, plain.pretrained) == (f"{NAME}-gelu", str(saved.path))
     assert plain.fingerprint != clip.fingerprint
+    model = open_clip.create_model(NAME).eval().requires_grad_(False)
+    model.load_state_dict(saved.model.state_dict())
+    pixels = torch.stack([plain.preprocess(picture) for picture in pictures()])
+    tokens = open_clip.get_tokenizer(NAME)(TEXTS)
+    assert equal(encode(plain), [model.encode_image(pixels), model.encode_text(tokens)])
     assert not any(torch.allclose(a, b, atol=1e-3) for a, b in zip(encode(plain), encode(clip), strict=True))
 
 
