@@ -20,14 +20,10 @@ def main(out: Path = Path("results/figures")) -> None:
         out: The folder to write to.
     """
     plots.style()
-    plt.rcParams["svg.hashsalt"] = "mgdmkit"  # the same drawing gives the same bytes
-    out.mkdir(parents=True, exist_ok=True)
     for draw in DIAGRAMS:
         figure = draw().figure
-        for kind, details in (("svg", {"metadata": {"Date": None}}), ("png", {})):
-            path = out / f"{draw.__name__}.{kind}"
-            figure.savefig(path, **details)
-            print(f"figure: {path}")
+        plots.save(figure, out / draw.__name__)
+        print(f"figure: {out / draw.__name__}.png and .svg")
         plt.close(figure)
 
 

@@ -1,6 +1,6 @@
 """The README's picture: a test clip, the labels that frozen CLIP confuses with its own, and what training changes.
 
-python benchmarks/overview_figure.py --root runs/demo --out results/figures/overview.png
+python benchmarks/overview_figure.py --root runs/demo --out results/figures/overview
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from mgdmkit.video import read_segments
 
 def main(
     root: Path = Path("runs/demo"),
-    out: Path = Path("results/figures/overview.png"),
+    out: Path = Path("results/figures/overview"),
     preset: str = "demo",
     label: str = "opening a fridge",
 ) -> None:
@@ -25,7 +25,7 @@ def main(
 
     Args:
         root: Where data, weights, features and runs live.
-        out: The picture to write.
+        out: The picture to write, without its ending.
         preset: The preset of that root.
         label: Its first test clip is shown.
     """
@@ -38,7 +38,7 @@ def main(
     results |= {f"MGDM, k = {k}": train_and_score(prepared, k).scores for k in (0, 3)}
 
     plots.style()
-    figure = plt.figure(figsize=(12, 5.4), layout="constrained")
+    figure = plt.figure(figsize=(6.9, 4.2), layout="constrained")
     strip, panels = figure.subfigures(2, 1, height_ratios=[1, 2.3])
     pictures = read_segments(prepared.manifest.path.parent / test["path"][clip], 8)
     plots.frames(strip.subplots(1, 8), pictures, title=f"a test clip: {label}")
@@ -47,10 +47,10 @@ def main(
     own = float(zero_shot[clip].softmax(dim=0)[part.labels[clip]])
     plots.negatives(left, label, names, mined.scores[clip, :5], int(mined.positive_rank[clip]), own)
     rows = [(name, *(100 * x for x in result.top1[:3])) for name, result in results.items()]
-    plots.scores(right, rows, n=len(test))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
-    print(f"figure: {out}")
+    plots.scores(right, rows)
+    right.set_xlabel(f"Top-1 in percent (N = {len(test)})")
+    plots.save(figure, out, dpi=180)
+    print(f"figure: {out}.png and .svg")
 
 
 if __name__ == "__main__":

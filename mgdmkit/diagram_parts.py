@@ -11,7 +11,7 @@ from mgdmkit.plot_style import GREY, INK, TRUE
 
 SHADE = "#fac3a2"  # the accent, light enough for black text
 FROZEN = "#ececec"
-TITLE, BODY = 11.5, 9  # points at the diagram's own size
+TITLE, BODY = 11.5, 10  # points at the diagram's own size
 LINE = 1.28  # height of a line of text, in its font size
 
 

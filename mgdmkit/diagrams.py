@@ -108,7 +108,7 @@ def paradigms(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     for colour, hatch, text in (target, (OTHER, HATCH, "mined for the video"), ("white", "", "other labels")):
         sheet.cell(at, 0.1, 0.2, 0.2, colour, hatch)
         sheet.text(at + 0.28, 0.2, text, ha="left")
-        at += 0.62 + 0.075 * len(text)
+        at += 0.52 + 0.076 * len(text)
     return sheet.ax
 
 

@@ -103,7 +103,7 @@ def fig5(
         raise ValueError("samples is empty: give one Sample a row")
     figure = plt.figure() if figure is None else figure
     figure.set_layout_engine("constrained")
-    figure.set_size_inches(8.6 if margins_of else 6.4, 2.1 * len(samples) + 1.1)
+    figure.set_size_inches(6.9 if margins_of else 6.4, 2.1 * len(samples) + 1.1)
     widths = [1, 1, 0.85] if margins_of else [1, 1]
     grid = figure.add_gridspec(len(samples), len(widths), width_ratios=widths)
     first: dict[str, Axes] = {}

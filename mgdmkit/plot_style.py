@@ -15,7 +15,7 @@ TRUE, OTHER = "#c2410c", "#9ec5e8"  # the true label dark, the others light: apa
 LINES = ("#0b4f8a", "#c2410c", "#2a9d8f", "#7b3f8c", "#b8860b", "#555555")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "v", "P", "X")
-SMALL = 9  # points: the smallest text in a figure of the default size
+SMALL = 10  # points: the smallest text; a figure as wide as a page (7 inches) shows it at half width with 5
 NARROWEST_ROW = 0.14  # inches a tick label of that size needs
 
 
@@ -30,6 +30,7 @@ def style() -> None:
             "figure.constrained_layout.use": True,
             "savefig.dpi": 150,
             "savefig.bbox": "tight",
+            "savefig.pad_inches": 0.04,
             "svg.fonttype": "none",  # text stays text in vector files
             "pdf.fonttype": 42,
             "font.size": 11,

@@ -1,5 +1,8 @@
 """Where the words of a figure lie, once it is drawn."""
 
+import math
+import re
+
 import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -51,3 +54,15 @@ def crossed(figure: Figure) -> list[str]:
         for text, box in boxes.items()
         if any(len(line) > 1 and Path(np.asarray(line)).intersects_bbox(box, filled=False) for line in lines)
     ]
+
+
+HALF = 3.5  # inches: half the width of a page's text
+LEGIBLE = 5  # points: the smallest text that journals print
+
+
+def smallest_at_half(drawing: str) -> float:
+    """Points of the smallest word of an SVG on half of a page; it is never shown larger than it is."""
+    width = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', drawing)[1])
+    words = re.findall(r"<text\b[^>]*>", drawing)
+    sizes = [float(re.search(r"font(?:-size)?:[^;\"]*?([\d.]+)px", word)[1]) for word in words]
+    return min(sizes, default=math.inf) * min(1, 72 * HALF / width)

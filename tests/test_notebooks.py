@@ -73,8 +73,8 @@ def test_it_begins_with_a_title_and_a_question_and_ends_with_exercises(path):
     assert "\n## Exercises" in markdown(path) and "Predict" in markdown(path)
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem[:2] != "09"], ids=lambda path: path.stem)
-def test_a_diagram_shows_where_in_the_method_it_is(path):  # 09 is about labels, and shows the inspector
+@each_notebook
+def test_a_diagram_shows_where_in_the_method_it_is(path):
     assert any(re.search(r"^(diagrams\.\w+|framework)\(", cell.source, re.M) for cell in code_cells(path))
 
 
