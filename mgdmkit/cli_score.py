@@ -109,16 +109,22 @@ def predict(
         device: auto, cpu, cuda or mps.
     """
     from mgdmkit.corpus import read_corpus
-    from mgdmkit.recognizer import load_run, predictions_csv
+    from mgdmkit.recognizer import check_writable, load_run, predictions_csv
     from mgdmkit.video import VideoError
 
     if not videos:
         raise ValueError("name the video files: mgdm predict --run DIR clip.mp4 ...")
     names = read_corpus(labels).labels if labels else None
+    if names and len(names) < 2:
+        raise ValueError(f"{labels} holds one label, {names[0]!r}; labels are compared, so write at least two")
+    if out:
+        check_writable(out)
     recognizer = load_run(run, clip=clip, pretrained=pretrained, device=device)
     found, failed = {}, 0
     for video in videos:
         try:
+            if not video.exists():
+                raise VideoError(f"{video} is missing; mend the path, which is seen from {Path.cwd()} unless absolute")
             found[video] = recognizer.classify(video, names, top, inference=inference)
         except VideoError as error:
             print(f"mgdm: {error}", file=sys.stderr, flush=True)

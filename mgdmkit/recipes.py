@@ -6,6 +6,7 @@ and that over `paper.toml`, so that a row's file says what the row changes and n
 
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -154,13 +155,25 @@ def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:
     """
     folder = folder or RECIPES
     check_choice("dataset", dataset, DATASETS)
-    files = [folder / "paper.toml", folder / f"{dataset}.toml", folder / dataset / f"{row}.toml"]
+    files = _files(dataset, row, folder)
     if missing := [file for file in files if not file.is_file()]:
         there = ", ".join(sorted(file.stem for file in (folder / dataset).glob("*.toml"))) or "no row"
         raise FileNotFoundError(
             f"no recipe at {missing[0]}; {folder / dataset} has {there}. The kit's own recipes are in its source "
             f"tree, for an installation with `pip install -e .`"
         )
+    recipe = _read(row, files)
+    if (recipe.row, recipe.dataset) != (row, dataset):
+        raise ValueError(f"{files[-1]} is of {recipe.dataset}, row {recipe.row}: take row and dataset out of it")
+    return recipe
+
+
+def _files(dataset: str, row: str, folder: Path) -> list[Path]:
+    return [folder / "paper.toml", folder / f"{dataset}.toml", folder / dataset / f"{row}.toml"]
+
+
+def _read(row: str, files: Sequence[Path]) -> Recipe:
+    """Each file laid over those before it; errors as `read_recipe`."""
     values: dict[str, Any] = {"row": row}
     for file in files:
         try:
@@ -168,12 +181,32 @@ def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{file} is not TOML: {error}") from error
     try:
-        recipe = Recipe.from_dict(values)
+        return Recipe.from_dict(values)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{files[-1]} over {files[1].name} and {files[0].name}: {error}") from error
-    if (recipe.row, recipe.dataset) != (row, dataset):
-        raise ValueError(f"{files[-1]} is of {recipe.dataset}, row {recipe.row}: take row and dataset out of it")
-    return recipe
+        below = " and ".join(file.name for file in reversed(files[:-1]))
+        raise ValueError(f"{files[-1]} over {below}: {error}") from error
+
+
+def unlike_the_kit(recipe: Recipe, *, frozen: bool) -> str:
+    """ "train.lr=0.01 (5e-05), ...": what is other than in the kit's recipe of this row, whose value is in brackets.
+
+    A row that the kit doesn't have is compared with what all rows of its dataset share.
+
+    Args:
+        frozen: CLIP isn't trained, so that `finetune` is not in force.
+    """
+    files = _files(recipe.dataset, recipe.row, RECIPES)
+    here, kit = _in_force(recipe, frozen), _in_force(_read(recipe.row, [f for f in files if f.is_file()]), frozen)
+    return ", ".join(f"{key}={here[key]} ({kit[key]})" for key in here if here[key] != kit[key])
+
+
+def _in_force(recipe: Recipe, frozen: bool) -> dict[str, Any]:
+    """What decides a run but for its seed: "train.lr" and the like -> value."""
+    values = recipe.to_dict() | {"corpus": recipe.corpus_name}
+    parts = {"model": values.pop("model"), "train": values.pop("train"), "finetune": values.pop("finetune")}
+    flat = {name: value for name, value in values.items() if name != "paper"}
+    flat |= {f"{part}.{name}": value for part, held in parts.items() for name, value in held.items()}
+    return {key: value for key, value in flat.items() if key != "train.seed" and not (frozen and "finetune." in key)}
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

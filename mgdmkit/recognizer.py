@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +148,18 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
     }
     write_text_atomic(run / "labels.json", json.dumps(held, indent=2, ensure_ascii=False) + "\n")
     return run / "labels.json"
+
+
+def check_writable(path: Path) -> None:
+    """`OSError` naming the file where `predictions_csv` could not write it: better before the work than after."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name the CSV to write, such as {path / 'predictions.csv'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise type(error)(f"{path} can't be written ({error.strerror or error}); name another file") from error
 
 
 def predictions_csv(path: Path, found: Mapping[Path, Prediction]) -> Path:

@@ -54,7 +54,7 @@ def reproduce_table(
             for recipe in recipes:
                 run_row(recipe, prepared, seed, options)
                 if is_main():
-                    write_table(table, [source.dataset for source in sources], out, rows, folder)
+                    write_table(table, [source.dataset for source in sources], out, rows)
                 barrier()
     return out / f"table{table}.csv"
 
@@ -75,10 +75,8 @@ def job_recipes(
     return tuple(overrides.apply(recipe) for recipe in table_recipes(table, dataset, rows, folder))
 
 
-def check_job(source: Source, recipes: Sequence[Recipe], options: Options) -> None:
-    """What can be told before the work; errors as `reproduce_table`."""
-    if source.is_features and not options.frozen:
-        raise ValueError(f"{source.path} holds features; fine-tuning needs the manifest of the videos, or add --frozen")
+def check_job(source: Source | None, recipes: Sequence[Recipe], options: Options) -> None:
+    """What can be told before the work, without a source of the recipes alone; errors as `reproduce_table`."""
     shared = {
         (r.clip, r.pretrained, r.prompt, r.corpus, r.scored, r.model.frames, features_precision(r)) for r in recipes
     }
@@ -87,4 +85,12 @@ def check_job(source: Source, recipes: Sequence[Recipe], options: Options) -> No
             f"the rows {', '.join(r.row for r in recipes)} differ in clip, prompt, corpus, scored, frames or "
             f"precision, so they can't share features and negatives; run them one by one into other folders"
         )
+    if recipes[0].pretrained and Path(recipes[0].clip).is_dir():
+        raise ValueError(
+            f"{recipes[0].clip} is a folder, which has its own weights; leave --pretrained {recipes[0].pretrained} out"
+        )
+    if source is None:
+        return
+    if source.is_features and not options.frozen:
+        raise ValueError(f"{source.path} holds features; fine-tuning needs the manifest of the videos, or add --frozen")
     source.check_splits(recipes[0].scored)

@@ -5,6 +5,7 @@ discriminated ones. `plots.split_similarity` says what the two axes are, and not
 """
 
 import io
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from mgdmkit import plots
 from mgdmkit.config import write_text_atomic
 from mgdmkit.datasets import dataset_card
 from mgdmkit.features import Features, load_features
+from mgdmkit.features import read_recipe as read_features_recipe
 from mgdmkit.finetune import finetuned_features
-from mgdmkit.recipes import FULL, Recipe, read_recipe
+from mgdmkit.recipes import FULL, TABLE_DATASET, Recipe, read_recipe
 from mgdmkit.reproduce_data import Source
 from mgdmkit.reproduce_rows import run_folder
 from mgdmkit.reproduce_settings import DEFAULT, Options
@@ -50,7 +52,7 @@ def figure5(
     if clips and len(clips) != len(sources):
         raise ValueError(f"{len(clips)} clips for {len(sources)} datasets; give one for each, or none")
     recipes = [options.overrides.apply(read_recipe(source.dataset, FULL, folder)) for source in sources]
-    runs = [_finished(recipe, source, out, options) for recipe, source in zip(recipes, sources, strict=True)]
+    runs = [_finished(recipe, source, out, options, folder) for recipe, source in zip(recipes, sources, strict=True)]
     tables = []
     for recipe, source, run, clip in zip(recipes, sources, runs, clips or [None] * len(sources), strict=True):
         tables.append(points(run, _features(recipe, source, out, run, options), clip).assign(dataset=source.dataset))
@@ -88,16 +90,24 @@ def vectors(run: Path, frames: Tensor, texts: Tensor) -> tuple[Tensor, Tensor, T
     return output.video_features[0], texts, output.text_features[:, 0]
 
 
-def _finished(recipe: Recipe, source: Source, out: Path, options: Options) -> Path:
+def _finished(recipe: Recipe, source: Source, out: Path, options: Options, folder: Path | None) -> Path:
     run = run_folder(recipe, source.official_split, out / source.dataset, options.training, seed=0)
     if not (run / "model.safetensors").is_file():
-        more = " --frozen" if options.frozen else ""
-        more += f" --corpus {options.overrides.corpus}" if options.overrides.corpus else ""
-        raise FolderError(
-            f"{run} holds no finished run; train it with `mgdm reproduce --table 7 --rows {FULL} --data {source.path} "
-            f"--out {out}{more}`"
-        )
+        raise FolderError(f"{run} holds no finished run; train it with `{_command(source, out, options, folder)}`")
     return run
+
+
+def _command(source: Source, out: Path, options: Options, folder: Path | None) -> str:
+    """What trains the missing run, with all that was given here, and the CLIP of the features that are there."""
+    table = next(number for number, dataset in TABLE_DATASET.items() if dataset == source.dataset)
+    given = {"--table": table, "--rows": FULL, "--data": source.path, "--out": out}
+    given |= {"--official-split": source.official_split, "--corpus": options.overrides.corpus, "--recipes": folder}
+    made = out / source.dataset / "features"
+    if (made / "features.json").is_file():
+        features = read_features_recipe(made)
+        given |= {"--clip": features["clip"], "--pretrained": features.get("pretrained")}
+    words = [str(word) for option, value in given.items() if value is not None for word in (option, value)]
+    return shlex.join(["mgdm", "reproduce", *words, *["--frozen"] * options.frozen])
 
 
 def _features(recipe: Recipe, source: Source, out: Path, run: Path, options: Options) -> Features:

@@ -1,6 +1,6 @@
 """The tables of the paper as pages: Markdown from the rows of `reproduce_tables.py`, which has the figures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -98,7 +98,7 @@ def _notes(part: pd.DataFrame) -> list[str]:
     if "frozen" in set(done["training"]):
         notes.append("- CLIP is frozen here and trained in the paper; its figures stand beside for orientation.")
     notes += _notes_by_row(done, "batch_note", "")
-    notes += _notes_by_row(done, "overrides", "other than in the recipe: ")
+    notes += _notes_by_row(done, "unlike_the_recipe", UNLIKE)
     if clips := _distinct(done["clip"]):
         notes.append(f"- CLIP: {', '.join(clips)}.")
     if "splits" in part:
@@ -110,12 +110,17 @@ def _notes(part: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _notes_by_row(done: pd.DataFrame, column: str, before: str, *, but: str = "") -> list[str]:
+UNLIKE = "other than in the kit's recipe, whose value stands in brackets: "
+
+
+def _notes_by_row(
+    done: pd.DataFrame, column: str, before: str, *, but: str = "", names: Callable[[str], str] = _name
+) -> list[str]:
     """A line for each text of a column except `but`, naming its rows unless they are all."""
     notes = []
     for text in _distinct(done[column]):
         rows = done.loc[done[column] == text, "row"]
-        which = "" if len(rows) == len(done) else f"{', '.join(map(_name, rows))}: "
+        which = "" if len(rows) == len(done) else f"{', '.join(map(names, rows))}: "
         if text != but:
             notes.append(f"- {(which + before + text)[0].upper()}{(which + before + text)[1:]}.")
     return notes
@@ -130,14 +135,15 @@ def comparison_page(table: int, rows: pd.DataFrame) -> str:
         given = "" if pd.isna(row.input) else row.input.replace("^2", "²")
         lines.append([row.method, row.pretraining, given, _percent(row.top1), _percent(row.top5), interval, n])
     title = f"# Table {table}: {dataset_card(TABLE_DATASET[table])['title']}\n"
-    ours = rows[rows["N"].notna()]
-    notes = [f"**Not comparable with the others:** {text}." for text in _distinct(ours["unlike_the_paper"])]
-    notes += [f"Ours: {text}." for text in _distinct(ours["batch_note"])]
+    ours = rows[rows["N"].notna()].rename(columns={"method": "row"})
+    notes = ["- The figures of all methods without N are cited from the paper."]
+    notes += [f"- **Not comparable with the others:** {text}." for text in _distinct(ours["unlike_the_paper"])]
+    notes += _notes_by_row(ours, "batch_note", "ours: ", names=str)
+    notes += _notes_by_row(ours, "unlike_the_recipe", f"ours: {UNLIKE}", names=str)
     if ours.empty:
         command = f"mgdm reproduce --table {table - 3} --rows {FULL} --data FILE --out FOLDER"
-        notes.append(f"No run of ours yet: `{command}` makes one.")
-    notes.insert(0, "The figures of all methods without N are cited from the paper.")
-    return "\n".join([title, _table(header, lines), "", *(f"- {note}" for note in notes)]) + "\n"
+        notes.append(f"- No run of ours yet: `{command}` makes one.")
+    return "\n".join([title, _table(header, lines), "", *notes]) + "\n"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -24,7 +24,7 @@ from mgdmkit.datasets import dataset_card, dataset_classes
 from mgdmkit.distributed import world_size
 from mgdmkit.features import SHARD_SIZE
 from mgdmkit.model import MGDM
-from mgdmkit.recipes import Recipe
+from mgdmkit.recipes import Recipe, unlike_the_kit
 from mgdmkit.reproduce import check_job
 from mgdmkit.reproduce_data import Source, expected_clips
 from mgdmkit.reproduce_rows import batch_note, corpus_labels, run_folder
@@ -61,11 +61,10 @@ def plan(
     rate = TFLOPS[options.training] if tflops is None else tflops
     if rate <= 0:
         raise ValueError(f"tflops must be positive, not {rate}")
-    if source is not None:
-        check_job(source, recipes, options)
+    check_job(source, recipes, options)
     check_settings(out / dataset, recipes, options)
     clips = _clips(source, recipe)
-    lines = [] if again else [f"# {recipe.dataset}/{recipe.row}\n{recipe.to_text()}\n" for recipe in recipes]
+    lines = [] if again else [_told(recipe, options) for recipe in recipes]
     split = f", official split {source.official_split}" if source and source.official_split else ""
     title = f"Table {table}, {dataset_card(dataset)['title']}{split}, {options.training}"
     lines += [f"{title}: a dry run, nothing is written", _data_line(source, recipe, clips)]
@@ -83,6 +82,12 @@ def plan(
     except ValueError as error:  # of a backbone that can't be counted
         lines += [f"no estimate of the cost: {error}"]
     return "\n".join(lines)
+
+
+def _told(recipe: Recipe, options: Options) -> str:
+    unlike = unlike_the_kit(recipe, frozen=options.frozen)
+    title = f"# {recipe.dataset}/{recipe.row}" + (f", other than the kit's in {unlike}" if unlike else "")
+    return f"{title}\n{recipe.to_text()}\n"
 
 
 def missing(source: Source | None, recipe: Recipe) -> list[str]:

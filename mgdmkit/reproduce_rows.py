@@ -35,7 +35,7 @@ from mgdmkit.inference import predict
 from mgdmkit.manifest import read_manifest
 from mgdmkit.mining import Negatives, zero_shot_logits
 from mgdmkit.pipeline import DEPTH, mine_to_csv
-from mgdmkit.recipes import Recipe
+from mgdmkit.recipes import Recipe, unlike_the_kit
 from mgdmkit.recognizer import write_labels
 from mgdmkit.reproduce_data import Source
 from mgdmkit.reproduce_settings import UNTRAINED, Options, exclusions, features_precision, record_settings, settings
@@ -134,7 +134,7 @@ def run_row(recipe: Recipe, prepared: Prepared, seed: int, options: Options) -> 
         "paper_batch": recipe.paper_batch,
         "batch_note": batch_note(batch, recipe.paper_batch),
         "precision": recipe.train.precision,
-        "overrides": options.overrides.given(),
+        "unlike_the_recipe": unlike_the_kit(recipe, frozen=options.frozen),
         "exclude": exclusions(options.exclude),
         "exclude_files": list(map(str, options.exclude)),
     }

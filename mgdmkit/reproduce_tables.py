@@ -35,24 +35,22 @@ def results(out: Path) -> pd.DataFrame:
     return pd.DataFrame([{**run, "run": folder} for run, folder in zip(runs, folders, strict=True)])
 
 
-def write_table(
-    table: int, datasets: Iterable[str], out: Path, rows: tuple[str, ...] = (), folder: Path | None = None
-) -> pd.DataFrame:
+def write_table(table: int, datasets: Iterable[str], out: Path, rows: tuple[str, ...] = ()) -> pd.DataFrame:
     """Write `out/table<N>.csv` and `.md`, a row for each recipe, training, official split and corpus; return the rows.
 
     Where a row has a result in several official splits, `out/table<N>-splits.csv` and the page have their mean, too.
+    What the paper prints is taken from the kit's recipes, whatever others a row was run with.
 
     Args:
         datasets: those of the table; Table 7 takes also others that have results.
         rows: recipes to list besides the table's own. One without a result has the paper's figures alone.
-        folder: other recipes than the kit's.
     """
     found = results(out)
     if table not in TABLE_DATASET and not found.empty:
         datasets = (*datasets, *found["dataset"])
     lines = []
     for dataset in dict.fromkeys(datasets):
-        own = {recipe.row: recipe.printed(table) for recipe in table_recipes(table, dataset, folder=folder)}
+        own = {recipe.row: recipe.printed(table) for recipe in table_recipes(table, dataset)}
         listed = {"zero-shot": None, **own, **{row: None for row in rows if row not in own}}
         for kind in _kinds(found, dataset):
             lines += [_row(row, dataset, kind, printed, found) for row, printed in listed.items()]
@@ -102,9 +100,10 @@ def _select(found: pd.DataFrame, dataset: str, kind: Kind, row: str) -> pd.DataF
     return found[chosen & (found["training"] == kind.training) & (found["corpus"] == kind.corpus)]
 
 
-ALIKE = ("clip", "features_precision", "precision", "batch", "paper_batch", "batch_note", "exclude", "unlike_the_paper")
+ALIKE = ("clip", "features_precision", "precision", "batch", "paper_batch", "batch_note", "exclude")
+ALIKE += ("unlike_the_recipe", "unlike_the_paper")
 """Taken from the first seed: runs with others are refused by `check_settings`."""
-SUMMARY = ("top1", "top1_low", "top1_high", "top1_sd", "top5", "N", "seeds", *ALIKE, "overrides", "runs")
+SUMMARY = ("top1", "top1_low", "top1_high", "top1_sd", "top5", "N", "seeds", *ALIKE, "runs")
 
 
 def _summary(runs: pd.DataFrame) -> dict[str, Any]:
@@ -123,18 +122,13 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "N": N,
         "seeds": seeds,
         **{name: first.get(name) for name in ALIKE},
-        "overrides": _overrides(first.get("overrides")),
         "runs": "; ".join(runs["run"]),
     }
 
 
-def _overrides(given: Any) -> str:
-    """ "batch_size=8, precision=bf16"; "" for none, and for what is not trained."""
-    return ", ".join(f"{name}={value}" for name, value in given.items()) if isinstance(given, dict) else ""
-
-
 SPLIT_COLUMNS = ("row", "dataset", "training", "corpus", "splits", "paper_top1", "paper_top5", "top1", "top5")
-SPLIT_COLUMNS += ("top1_of_splits", "N", "seeds", "clip", "batch_note", "overrides", "unlike_the_paper", "runs")
+SPLIT_COLUMNS += ("top1_of_splits", "N", "seeds", "clip", "batch_note", "unlike_the_recipe")
+SPLIT_COLUMNS += ("unlike_the_paper", "runs")
 
 
 def split_means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -151,7 +145,7 @@ def split_means(rows: pd.DataFrame) -> pd.DataFrame:
             first = part.iloc[0]
             means.append(
                 {name: first[name] for name in ("row", "dataset", "training", "corpus", "paper_top1", "paper_top5")}
-                | {name: first[name] for name in ("clip", "batch_note", "overrides")}
+                | {name: first[name] for name in ("clip", "batch_note", "unlike_the_recipe")}
                 | {name: round(part[name].mean(), 2) for name in ("top1", "top5")}
                 | {"splits": ", ".join(str(int(split)) for split in part["official_split"])}
                 | {"top1_of_splits": ", ".join(f"{top1:.2f}" for top1 in part["top1"])}
@@ -165,7 +159,7 @@ def write_comparison(table: int, out: Path) -> pd.DataFrame:
     """Write Table 4, 5 or 6: the figures that the paper cites, then those of our runs of the full model.
 
     Returns:
-        method, pretraining, input, top1, top5, and of our rows top1_low, top1_high, N, seeds, unlike_the_paper, runs.
+        method, pretraining, input, top1, top5, and of our rows what `OURS` names.
     """
     cited = pd.read_csv(PUBLISHED)
     cited = cited[cited["table"] == table]
@@ -186,4 +180,5 @@ def write_comparison(table: int, out: Path) -> pd.DataFrame:
     return compared
 
 
-OURS = ("top1", "top5", "top1_low", "top1_high", "N", "seeds", "batch_note", "unlike_the_paper", "runs")
+OURS = ("top1", "top5", "top1_low", "top1_high", "N", "seeds", "batch_note", "unlike_the_recipe", "unlike_the_paper")
+OURS += ("runs",)

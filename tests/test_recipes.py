@@ -18,6 +18,7 @@ from mgdmkit.recipes import (
     Recipe,
     read_recipe,
     table_recipes,
+    unlike_the_kit,
 )
 
 # Tables 1-3 of the paper, a line for each k: Kinetics-400, HMDB51, UCF101.
@@ -118,6 +119,20 @@ def test_a_mistake_in_a_recipe_names_the_file(own, text, told):
     with pytest.raises(ValueError, match=r"hmdb51.7-top\.toml") as error:
         read_recipe("hmdb51", "7-top", own)
     assert told in str(error.value)
+
+
+def test_what_a_recipe_changes_is_told_with_the_kits_value(own):
+    recipe = read_recipe("ucf101", "7-top")
+    assert unlike_the_kit(recipe, frozen=False) == ""
+    seeded = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, seed=3))
+    assert unlike_the_kit(seeded, frozen=False) == ""
+    (own / "ucf101" / "7-top.toml").write_text("scored = 'val'\ncorpus = ['ucf101']\n[finetune]\nflip = true\n")
+    changed = read_recipe("ucf101", "7-top", own)
+    told = "scored=val (test), corpus=own (union)"
+    assert unlike_the_kit(changed, frozen=True) == told
+    assert unlike_the_kit(changed, frozen=False) == f"{told}, finetune.flip=True (False)"
+    (own / "ucf101" / "mine.toml").write_text("[train]\nk = 2\n")
+    assert unlike_the_kit(read_recipe("ucf101", "mine", own), frozen=True) == "train.k=2 (7)"
 
 
 def test_a_missing_key_is_named(own):

@@ -289,15 +289,27 @@ def test_the_command_takes_other_labels_and_another_reading(root, run, tmp_path)
         ("predict --run {root}/run", "name the video files"),
         ("predict {root}/0.mp4 --run {root}/clip", "holds no trained model"),
         ("predict {root}/0.mp4 --run {root}/run --labels {root}/none.txt", "none.txt"),
+        ("predict {root}/0.mp4 --run {root}/run --labels {root}/one.txt", "one.txt holds one label, 'skating'"),
+        ("predict {root}/0.mp4 --run {root}/run --out {root}/clip", "clip is a folder; name the CSV to write"),
+        ("predict {root}/0.mp4 --run {root}/run --out {root}/0.mp4/p.csv", "p.csv can't be written"),
         ("predict {root}/0.mp4 --run {root}/run --top 0", "top=0"),
         ("predict {root}/0.mp4 --run {root}/run --inference joint", "does not fit a model trained with"),
         ("predict {root}/0.mp4 --run {root}/run --clip {root}/none", "neither a folder with a CLIP nor a model"),
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(command, told, root):
+    (root / "one.txt").write_text("skating\n")
     ended = mgdm(command, root=root)
     assert (ended.status, ended.out) == (2, [])
     assert ended.err.startswith("mgdm: ") and told in ended.err and ended.err.count("mgdm: ") == 1
+
+
+def test_a_missing_clip_is_told_as_missing_and_the_others_go_on(root, tmp_path):
+    ended = mgdm("predict {root}/none.mp4 {root}/0.mp4 --run {root}/run --top 1 --device cpu", root=root, tmp=tmp_path)
+    first, last = ended.err.splitlines()
+    assert (ended.status, ended.out[0]) == (2, str(root / "0.mp4"))
+    assert first.startswith(f"mgdm: {root / 'none.mp4'} is missing; mend the path") and "replace" not in first
+    assert last == "mgdm: 1 of 2 clips could not be read"
 
 
 def test_training_by_the_commands_leaves_a_run_that_recognises(root, tmp_path):

@@ -457,8 +457,18 @@ MISTAKES = {
     "--out {out} --table 2 --data {out}/none.csv": "make a manifest with `mgdm manifest hmdb51 --out {out}/none.csv`",
     "--out {out} --table 7 --data {out}/none.csv": "with `mgdm manifest ucf101|hmdb51|kinetics400 --out",
     "--out {out} --table 2 --data {root}/m.csv --rows 4-top": "hmdb51/4-top.toml; ",
-    "--out {out} --figure 5 --data {root}/m.csv": "`mgdm reproduce --table 7 --rows 7-top --data {root}/m.csv --out",
-    "--out {out} --figure 5 --data {root}/m.csv --frozen": "--out {out} --frozen`",
+    "--out {out} --figure 5 --data {root}/m.csv": "`mgdm reproduce --table 2 --rows 7-top --data {root}/m.csv --out",
+    "--out {out} --figure 5 --data {root}/m.csv --official-split 2 --corpus own --recipes {root}/recipes --frozen": (
+        "--out {out} --official-split 2 --corpus own --recipes {root}/recipes --frozen`"
+    ),
+    "--out {root}/out --figure 5 --data {root}/m.csv --corpus own": (
+        "--official-split 1 --corpus own --clip {root}/clip`"
+    ),
+    "--out {out} --table 2 --data {root}/m.csv --clip {root}/clip --pretrained openai": "leave --pretrained openai out",
+    "--out {out} --table 2 --data {root}/m.csv --clip {root}/clip --pretrained openai --dry-run": (
+        "{root}/clip is a folder, which has its own weights; leave --pretrained openai out"
+    ),
+    "--out {out} --table 2 --clip {root}/clip --pretrained openai --dry-run": "leave --pretrained openai out",
     "--out {root}/out --figure 5 --data {root}/m.csv --frozen --clips no": "'no' is none of the 4 scored clips",
     "--out {out} --figure 5 --data {root}/m.csv --clips a b": "2 clips for 1 datasets",
 }

@@ -74,16 +74,18 @@ def test_a_smaller_batch_is_told_in_result_and_table(hmdb, recipes, tmp_path):
     ended = mgdm(command + " --batch-size 4 --accumulate 2 --precision bf16", **paths)
     assert ended.status == 0, ended.err
     made = result(tmp_path, "frozen-union-0-seed0")
-    assert made["overrides"] == {"batch_size": 4, "accumulate": 2, "precision": "bf16"}
+    told = made["unlike_the_recipe"]
+    for change in ("train.batch_size=4 (32)", "train.accumulate=2 (1)", "train.precision=bf16 (auto)"):
+        assert change in told.split(", ")
     assert (made["batch"], made["paper_batch"], made["precision"], made["corpus"]) == (4, 256, "bf16", "union")
     assert made["batch_note"].startswith("batches of 4 videos, 256 in the paper") and made["exclude"] == "none"
     train = read_run(tmp_path / "hmdb51" / "runs" / "frozen-union-0-seed0")["train"]
     assert (train["batch_size"], train["accumulate"], train["precision"]) == (4, 2, "bf16")
     page = (tmp_path / "table2.md").read_text(encoding="utf-8")
     assert "- Batches of 4 videos, 256 in the paper: " in page and "not the paper's row." in page
-    assert "- Other than in the recipe: batch_size=4, accumulate=2, precision=bf16." in page
+    assert f"- Other than in the kit's recipe, whose value stands in brackets: {told}." in page
     row = pd.read_csv(tmp_path / "table2.csv", dtype={"row": str}).set_index("row").loc["0"]
-    assert row["overrides"] == "batch_size=4, accumulate=2, precision=bf16" and "not the paper's" in row["batch_note"]
+    assert row["unlike_the_recipe"] == told and "not the paper's" in row["batch_note"]
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     again = mgdm(command + " --batch-size 8", **paths)
@@ -106,7 +108,44 @@ def test_the_papers_batch_has_no_note(hmdb, recipes, tmp_path):
 def test_a_note_stands_in_the_cited_tables_too(hmdb, recipes, tmp_path):
     reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("7-top",), folder=recipes, options=FROZEN)
     write_comparison(5, tmp_path)
-    assert "Ours: batches of 8 videos, 256 in the" in (tmp_path / "table5.md").read_text(encoding="utf-8")
+    page = (tmp_path / "table5.md").read_text(encoding="utf-8")
+    assert "- Ours: batches of 8 videos, 256 in the" in page
+
+
+def test_all_that_other_recipes_change_is_told_in_every_table(hmdb, tmp_path):
+    other = small_recipes(tmp_path / "recipes", **{"weight_decay = 0.2 ": "weight_decay = 0.3 "})
+    (other / "hmdb51" / "2-top.toml").write_text("[train]\nk = 2\n", encoding="utf-8")
+    top = other / "hmdb51" / "7-top.toml"
+    text = top.read_text(encoding="utf-8").replace("82.2", "99.9") + "[finetune]\nflip = true\n"
+    top.write_text(text, encoding="utf-8")
+    out, rows = tmp_path / "out", ("7-top", "2-top")
+    reproduce_table(2, [open_source(hmdb)], out, rows=rows, folder=other, options=FROZEN)
+    model = "model.frames=4 (16), model.temporal_layers=1 (6), model.semantic_layers=1 (2)"
+    training = "train.lr=0.003 (5e-05), train.weight_decay=0.3 (0.2)"
+    table, page = pd.read_csv(out / "table2.csv", dtype={"row": str}), (out / "table2.md").read_text(encoding="utf-8")
+    table = table.set_index("row")
+    for row in rows:
+        told = result(out, f"frozen-union-{row}-seed0")["unlike_the_recipe"]
+        assert model in told and all(part in told for part in training.split(", ")) and "batch_size=8 (32)" in told
+        assert "finetune" not in told and "seed" not in told and told == table.loc[row, "unlike_the_recipe"]
+        assert told in page
+    assert "train.k=2 (7)" in page and "train.k=" not in table.loc["7-top", "unlike_the_recipe"]
+    assert table.loc["7-top", "paper_top1"] == 82.2 and "99.9" not in page, "what is printed does not change"
+    write_comparison(5, out)
+    compared = (out / "table5.md").read_text(encoding="utf-8")
+    assert f"brackets: {table.loc['7-top', 'unlike_the_recipe']}." in compared
+    assert "unlike_the_recipe" in (out / "table5.csv").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_recipes_that_changed_since_are_refused(hmdb, tmp_path):
+    folder = small_recipes(tmp_path / "recipes")
+    run = {"rows": ("3-top",), "folder": folder}
+    reproduce_table(2, [open_source(hmdb)], tmp_path / "out", **run, options=FROZEN)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if "out" in path.parts}
+    small_recipes(folder, **{"weight_decay = 0.2 ": "weight_decay = 0.3 "})
+    with pytest.raises(FolderError, match=r"train\.weight_decay is 0\.2 there, 0\.3 here"):
+        reproduce_table(2, [open_source(hmdb)], tmp_path / "out", **run, seeds=2, options=FROZEN)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 # ---- the corpus
@@ -117,7 +156,8 @@ def test_own_labels_stand_beside_the_union(hmdb, recipes, tmp_path):
         options = replace(FROZEN, overrides=Overrides(corpus=corpus))
         reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("3-top",), folder=recipes, options=options)
     own, union = (result(tmp_path, f"frozen-{corpus}-3-top-seed0") for corpus in ("own", "union"))
-    assert (own["corpus"], union["corpus"]) == ("own", "union") and own["overrides"] == {"corpus": "own"}
+    assert (own["corpus"], union["corpus"]) == ("own", "union")
+    assert "corpus=own (union)" in own["unlike_the_recipe"] and "corpus=" not in union["unlike_the_recipe"]
     root = tmp_path / "hmdb51"
     mined = {corpus: (root / f"negatives-{corpus}.csv").read_text(encoding="utf-8") for corpus in ("own", "union")}
     labels = set(first_labels("kinetics400", 400)) - set(first_labels("hmdb51", 51))
@@ -309,7 +349,8 @@ def test_a_small_gpus_options_reach_features_and_fine_tuning(videos, tmp_path):
     assert (run["finetune"]["grad_checkpointing"], run["train"]["batch_size"]) == (False, 2)
     assert len(run["labels"]) == 51 and run["train"]["precision"] == "bf16"
     told = result(tmp_path, "fine-tuned-own-0-seed0")
-    assert told["overrides"]["grad_checkpointing"] is False and told["features_precision"] == "bf16"
+    assert "finetune.grad_checkpointing=False (True)" in told["unlike_the_recipe"]
+    assert told["features_precision"] == "bf16"
     assert "- Features computed in bf16." in (tmp_path / "table2.md").read_text(encoding="utf-8")
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
