@@ -115,16 +115,20 @@ def reproduce(
     overrides = Overrides(clip, pretrained, corpus, batch_size, accumulate, precision, checkpointing)
     options = Options(frozen, exclude, workers, device, overrides=overrides)
     splits = tuple(dict.fromkeys(official_split)) or (None,)
-    sources = [open_source(path, name, split) for path, name in zip(data, names, strict=bool(data)) for split in splits]
+    given_data = list(zip(data, names, strict=True)) if data else []
+    absent = {name: path for path, name in given_data if mode == DRY_RUN and name and not path.exists()}
+    there = [(path, name) for path, name in given_data if name not in absent]
+    sources = [open_source(path, name, split) for path, name in there for split in splits]
     if mode == FIGURE:
         return done("figure", figure5(sources, out, clips=clips, folder=recipes, options=options))
     chosen = {"rows": rows, "folder": recipes}
     if mode == DRY_RUN:
         planned: set[str] = set()
-        for source, name in [(source, source.dataset) for source in sources] or [(None, name) for name in names]:
+        unseen = [(None, name) for name in (absent if data else names)]
+        for source, name in [*((source, source.dataset) for source in sources), *unseen]:
             job = job_recipes(table, name, source, overrides=overrides, **chosen)
-            again = name in planned
-            print(plan(table, job, source, out, seeds=seeds, options=options, tflops=tflops, again=again))
+            known = {"again": name in planned, "absent": absent.get(name)}
+            print(plan(table, job, source, out, seeds=seeds, options=options, tflops=tflops, **known))
             planned.add(name)
         return None
     reproduce_table(table, sources, out, seeds=seeds, options=options, **chosen)

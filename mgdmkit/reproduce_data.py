@@ -83,7 +83,7 @@ def open_source(path: Path, dataset: str | None = None, official_split: int | No
         ValueError: for labels that are not the dataset's, or of more than one dataset.
     """
     if not path.exists():
-        command = f"mgdm manifest {dataset or '|'.join(DATASETS)} --out {path}"
+        command = manifest_command(dataset, path)
         raise FileNotFoundError(f"no manifest and no features at {path}; make a manifest with `{command}`")
     if path.is_dir():
         classes = tuple(read_recipe(path)["classes"])
@@ -95,6 +95,11 @@ def open_source(path: Path, dataset: str | None = None, official_split: int | No
         official_split = 1
     table = take_official_split(table, official_split, path)
     return Source(path, dataset_of(classes, path, dataset), table, classes, official_split)
+
+
+def manifest_command(dataset: str | None, path: Path | None) -> str:
+    """What makes a manifest from the videos and the official annotation files."""
+    return f"mgdm manifest {dataset or '|'.join(DATASETS)} --videos DIR --annotations DIR --out {path or 'FILE'}"
 
 
 def dataset_of(classes: Sequence[str], where: Path, wanted: str | None = None) -> str:

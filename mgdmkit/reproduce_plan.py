@@ -2,8 +2,8 @@
 lists are read.
 
 Costs are multiply-adds (`complexity.py`). A training step is taken as three forward passes: the forward pass, the
-gradients of the activations, and those of the weights. Decoding and the optimiser are left out; how many clips are
-decoded is said.
+gradients of the activations, and those of the weights. The optimiser is left out; decoding is told apart, in hours of
+a processor core.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 
+from mgdmkit.clip_weights import activation_doubt, openai_download
 from mgdmkit.complexity import count, parts
 from mgdmkit.config import FineTuneConfig, MGDMConfig
 from mgdmkit.corpus import mining_corpus
@@ -26,13 +27,14 @@ from mgdmkit.features import SHARD_SIZE
 from mgdmkit.model import MGDM
 from mgdmkit.recipes import Recipe, unlike_the_kit
 from mgdmkit.reproduce import check_job
-from mgdmkit.reproduce_data import Source, expected_clips
+from mgdmkit.reproduce_data import Source, expected_clips, manifest_command
 from mgdmkit.reproduce_rows import batch_note, corpus_labels, run_folder
 from mgdmkit.reproduce_settings import DEFAULT, Options, check_settings
 
-TFLOPS = {"fine-tuned": 100.0, "frozen": 0.1}
-"""What a machine is taken to reach, in 1e12 operations a second, two for a multiply-add: for training CLIP, too, a
-large GPU in bf16; without it two processor cores in fp32."""
+TFLOPS = {"fine-tuned": (94.0, 37.0), "frozen": (0.1,)}
+"""What a machine is taken to reach, in 1e12 operations a second, two for a multiply-add. To train CLIP, too, an A100 in
+bf16 at the best and the least of the published utilisations in `docs/scale.md`; without it two cores in fp32."""
+DECODING = 0.136  # seconds of one core to read a clip, measured: `results/throughput.json`
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 SCORED_TOGETHER = 64  # videos that share the discriminator's pass over the classes, see `predict`
 
@@ -47,6 +49,7 @@ def plan(
     options: Options = DEFAULT,
     tflops: float | None = None,
     again: bool = False,
+    absent: Path | None = None,
 ) -> str:
     """The plan of a table for one dataset and official split, as text; without a source, for the whole dataset.
 
@@ -54,13 +57,14 @@ def plan(
         recipes: the rows to run.
         tflops: 1e12 operations a second that the machine reaches; `TFLOPS` when not given.
         again: another split of the dataset was planned before: it has told the recipes, and made the features.
+        absent: without a source, where its manifest was looked for.
     Raises:
         ValueError, FolderError: as `reproduce_table` would.
     """
     dataset, recipe = recipes[0].dataset, recipes[0]
-    rate = TFLOPS[options.training] if tflops is None else tflops
-    if rate <= 0:
-        raise ValueError(f"tflops must be positive, not {rate}")
+    rates = TFLOPS[options.training] if tflops is None else (tflops,)
+    if min(rates) <= 0:
+        raise ValueError(f"tflops must be positive, not {tflops}")
     check_job(source, recipes, options)
     check_settings(out / dataset, recipes, options)
     clips = _clips(source, recipe)
@@ -71,14 +75,14 @@ def plan(
     if note := batch_note(recipe.train.batch_size * world_size(), recipe.paper_batch):
         cure = f"torchrun on more GPUs or --batch-size {recipe.paper_batch} makes it the paper's"
         lines.append(f"{note[0].upper()}{note[1:]}; {cure}")
-    lines += [*missing(source, recipe), ""]
+    lines += [*missing(source, recipe, absent), ""]
     try:
         costs = [] if again else [_encoding(source, recipe, out, clips)]
         for recipe in recipes:
             states = _states(recipe, source, out, seeds, options)
             decoded = 0 if options.frozen else recipe.train.epochs * clips["train"] + clips[recipe.scored]
             costs.append(Cost(recipe.row, row_pmac(recipe, clips, options.frozen), decoded, states))
-        lines += [_cost_table(costs, rate)]
+        lines += [_cost_table(costs, rates)]
     except ValueError as error:  # of a backbone that can't be counted
         lines += [f"no estimate of the cost: {error}"]
     return "\n".join(lines)
@@ -90,11 +94,11 @@ def _told(recipe: Recipe, options: Options) -> str:
     return f"{title}\n{recipe.to_text()}\n"
 
 
-def missing(source: Source | None, recipe: Recipe) -> list[str]:
+def missing(source: Source | None, recipe: Recipe, absent: Path | None = None) -> list[str]:
     """A line for each thing that isn't there: the manifest, clips of it, weights of CLIP."""
     found = []
     if source is None:
-        found.append(f"missing: the data, --data; `mgdm manifest {recipe.dataset} --out FILE` makes a manifest")
+        found.append(f"missing: {absent or 'the data, --data'}; `{manifest_command(recipe.dataset, absent)}` makes it")
     elif not source.is_features:
         paths = source.manifest().video_paths
         if absent := [path for path in paths if not path.is_file()]:
@@ -106,7 +110,9 @@ def missing(source: Source | None, recipe: Recipe) -> list[str]:
 
 def _missing_weights(clip: str, pretrained: str | None) -> list[str]:
     """As `load_clip` would look for them, but without loading or downloading anything."""
-    if Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()):
+    if doubt := activation_doubt(clip, pretrained):
+        return [f"to be decided: {doubt}"]
+    if Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()) or openai_download(clip, pretrained):
         return []
     tag = open_clip.get_pretrained_cfg(clip, pretrained) if pretrained and clip in open_clip.list_models() else None
     if not tag:
@@ -207,23 +213,24 @@ def _data_line(source: Source | None, recipe: Recipe, clips: dict[str, int]) -> 
     return f"{source.path}: {counts}" + (f"\nnot comparable with the paper's figures: {unlike}" if unlike else "")
 
 
-def _cost_table(costs: Sequence[Cost], rate: float) -> str:
+def _cost_table(costs: Sequence[Cost], rates: Sequence[float]) -> str:
     """A line for each piece of work, and what is left of it all; what is finished costs nothing."""
-    lines, left, decoded = [f"{'':24}{'PMAC':>12}{'hours':>10}"], 0.0, 0
+    lines, left, decoded = [f"{'':24}{'PMAC':>12}" + "".join(f"{f'h at {rate:g}':>12}" for rate in rates)], 0.0, 0
     for cost in costs:
         runs = sum(state != "finished" for state in cost.states)
         left, decoded = left + cost.pmac * runs, decoded + cost.decoded * runs
-        lines.append(_cost_line(cost.name, cost.pmac * runs, rate) + f"  {', '.join(cost.states)}".rstrip())
+        lines.append(_cost_line(cost.name, cost.pmac * runs, rates) + f"  {', '.join(cost.states)}".rstrip())
     lines += [
-        _cost_line("together", left, rate),
-        f"PMAC: 1e15 multiply-adds. Hours at {rate:g}e12 operations a second; give your machine's with --tflops.",
-        f"Not in it: decoding {decoded:,} clips, which takes longer where cores are few, and the optimiser's steps.",
+        _cost_line("together", left, rates),
+        "PMAC: 1e15 multiply-adds; h at R: hours at R e12 operations a second. Give your machine's with --tflops.",
+        f"Not in it: decoding {decoded:,} clips, {decoded * DECODING / 3600:.2g} hours of one core at "
+        f"{1000 * DECODING:.0f} ms a clip, shared by those that decode; and the optimiser's steps.",
     ]
     return "\n".join(lines)
 
 
-def _cost_line(name: str, pmac: float, rate: float) -> str:
-    return f"{name:24}{pmac:12.4g}{_hours(pmac, rate):10.2g}"
+def _cost_line(name: str, pmac: float, rates: Sequence[float]) -> str:
+    return f"{name:24}{pmac:12.4g}" + "".join(f"{_hours(pmac, rate):12.2g}" for rate in rates)
 
 
 def _hours(pmac: float, rate: float) -> float:

@@ -332,8 +332,17 @@ def test_a_dry_run_prints_every_row_and_writes_nothing(filled, hmdb, recipes, tm
     nothing = mgdm(common + " --tflops 2", out=tmp_path / "none", recipes=recipes)
     assert (nothing.status, nothing.err) == (0, "") and not (tmp_path / "none").exists()
     text = "\n".join(nothing.out)
-    assert "missing: the data, --data; `mgdm manifest hmdb51" in text and "whole dataset has 3,570 train" in text
-    assert "Hours at 2e+12 operations" in text or "Hours at 2e12 operations" in text
+    manifest = "`mgdm manifest hmdb51 --videos DIR --annotations DIR --out"
+    assert f"missing: the data, --data; {manifest} FILE`" in text and "whole dataset has 3,570 train" in text
+    assert "h at 2\n" in text and "h at 0.1" not in text
+    absent = tmp_path / "absent.csv"
+    planned = mgdm(
+        common + " --data {absent} --official-split 1 2 3", out=tmp_path / "n", recipes=recipes, absent=absent
+    )
+    assert (planned.status, planned.err) == (0, "")
+    text = "\n".join(planned.out)
+    assert text.count(f"missing: {absent}; {manifest} {absent}` makes it") == 1
+    assert "whole dataset has 3,570 train" in text and text.count("together") == 1
 
 
 def test_the_plan_names_missing_clips_and_weights_and_halves_hours_with_twice_the_rate(tmp_path):
@@ -346,6 +355,12 @@ def test_the_plan_names_missing_clips_and_weights_and_halves_hours_with_twice_th
     slow, fast = (plan(2, recipes, source, tmp_path, tflops=rate) for rate in (0.001, 0.002))
     assert f"missing: 12 of 12 clips, first {tmp_path / 'train0.avi'}" in slow
     assert hours(slow) == pytest.approx(2 * hours(fast), rel=0.06)
+    heads = next(line for line in plan(2, recipes, source, tmp_path).splitlines() if "PMAC" in line)
+    assert heads.split() == "PMAC h at 94 h at 37".split(), "the range of what is published"
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"somebody's")
+    doubtful = Recipe.from_dict({**recipes[0].to_dict(), "pretrained": str(weights)})
+    assert f"to be decided: {weights} does not tell its activation" in plan(2, [doubtful], source, tmp_path)
     (unknown,) = table_recipes(2, "hmdb51", ("0",))
     unknown = Recipe.from_dict({**unknown.to_dict(), "clip": str(tmp_path / "clip"), "pretrained": None})
     text = plan(2, [unknown], source, tmp_path)
@@ -454,8 +469,10 @@ MISTAKES = {
     "--out {out} --table 5 --dry-run": "--dry-run is for tables 1, 2, 3 and 7",
     "--out {out} --table 2 --data {root}/m.csv {root}/m.csv": "2 manifests for 1 datasets",
     "--out {out} --table 3 --data {root}/m.csv": "'brush hair' (4 of 4 labels) is no class of UCF101",
-    "--out {out} --table 2 --data {out}/none.csv": "make a manifest with `mgdm manifest hmdb51 --out {out}/none.csv`",
-    "--out {out} --table 7 --data {out}/none.csv": "with `mgdm manifest ucf101|hmdb51|kinetics400 --out",
+    "--out {out} --table 2 --data {out}/none.csv": (
+        "with `mgdm manifest hmdb51 --videos DIR --annotations DIR --out {out}/none.csv`"
+    ),
+    "--out {out} --table 7 --data {out}/none.csv": "`mgdm manifest ucf101|hmdb51|kinetics400 --videos DIR",
     "--out {out} --table 2 --data {root}/m.csv --rows 4-top": "hmdb51/4-top.toml; ",
     "--out {out} --figure 5 --data {root}/m.csv": "`mgdm reproduce --table 2 --rows 7-top --data {root}/m.csv --out",
     "--out {out} --figure 5 --data {root}/m.csv --official-split 2 --corpus own --recipes {root}/recipes --frozen": (

@@ -368,7 +368,8 @@ def test_a_dry_run_says_how_many_clips_it_leaves_out(videos, tmp_path):
     tuned, frozen = (mgdm(command + more, **paths) for more in ("", " --frozen"))
     assert (tuned.status, frozen.status) == (0, 0), tuned.err
     each = 1 * 4 + 4  # an epoch of four training clips, then four that are scored
-    assert f"Not in it: decoding {8 + 3 * each} clips" in "\n".join(tuned.out)
+    hours = f"{(8 + 3 * each) * 0.136 / 3600:.2g}"
+    assert f"Not in it: decoding {8 + 3 * each} clips, {hours} hours of one core at 136 ms" in "\n".join(tuned.out)
     assert "Not in it: decoding 8 clips" in "\n".join(frozen.out), "for the features, once"
     assert "torchrun on more GPUs or --batch-size 256 makes it the paper's" in "\n".join(tuned.out)
     assert list(tmp_path.iterdir()) == []
