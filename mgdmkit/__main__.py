@@ -13,7 +13,7 @@ import tyro
 from mgdmkit import cli_data, cli_experiments, cli_manifest, cli_reproduce, cli_score, cli_train
 
 # Under torchrun; others are for the first process alone.
-SHARED = ("features", "train", "finetune", "evaluate", "reproduce")
+SHARED = ("features", "mine", "train", "finetune", "evaluate", "reproduce")
 
 
 def doctor() -> None:

@@ -192,6 +192,7 @@ def mine(
     """
     from mgdmkit.clip import load_clip
     from mgdmkit.corpus import mining_corpus, read_corpus
+    from mgdmkit.distributed import main_first
     from mgdmkit.exclusions import locate, read_exclusions
     from mgdmkit.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
     from mgdmkit.pipeline import DEPTH, mine_to_csv
@@ -200,10 +201,11 @@ def mine(
     cached = load_features(features)
     labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())
     excluded = locate(read_exclusions(*exclude), labels, list(cached.clips["id"]), list(cached.clips["label"]))
-    if missing_texts(features, labels):
-        made_by = read_recipe(features)
-        backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
-        encode_texts(features, labels, load_clip(*backbone, device=str(choose_device(device))))
+    with main_first():
+        if missing_texts(features, labels):
+            made_by = read_recipe(features)
+            backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
+            encode_texts(features, labels, load_clip(*backbone, device=str(choose_device(device))))
     depth = min(DEPTH, len(labels) - 1) if depth is None else depth
     negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
     if corpus:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mgdmkit.clip import FrozenClip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
+from mgdmkit.distributed import gather, main_first, shard
 from mgdmkit.evaluate import Scores, score
 from mgdmkit.exclusions import Excluded
 from mgdmkit.features import CorpusTexts, Features, corpus_texts, extract_features, load_features, read_recipe
@@ -120,28 +121,32 @@ def mine_to_csv(
 ) -> Negatives:
     """Mine every clip of a feature folder and write the CSV; one that agrees is left as it is, any other replaced.
 
+    Of several processes each mines its own share of the clips, the first writes, and all return all of it.
+
     Args:
         corpus: what to mine, from `corpus_texts`; the classes when not given.
         excluded: what is not to be mined, from `locate`.
     """
     corpus, excluded = corpus or CorpusTexts(features.classes, features.text_features), excluded or Excluded([], [], [])
-    ids, labels = list(features.clips["id"]), features.labels
-    negatives = mine_negatives(
-        features.frame_features,
+    ids, labels, own = list(features.clips["id"]), features.labels, shard(len(features.clips))
+    mined = mine_negatives(
+        features.frame_features[own],
         corpus.text_features,
-        labels,
+        labels[own],
         depth,
         logit_scale=features.logit_scale,
         exclude=excluded.pairs,
-        exclude_for_video=excluded.of_clips,
-        names=ids,
+        exclude_for_video=[(row - own.start, c) for row, c in excluded.of_clips if own.start <= row < own.stop],
+        names=ids[own],
     )
-    try:
-        agrees = _agree(load_negatives(path, ids, corpus.labels, labels), negatives)
-    except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
-        agrees = False
-    if not agrees:
-        save_negatives(path, negatives, ids, labels, corpus.labels)
+    negatives = Negatives(*(gather(part, len(ids)) for part in mined))
+    with main_first():  # the others find that it agrees
+        try:
+            agrees = _agree(load_negatives(path, ids, corpus.labels, labels), negatives)
+        except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
+            agrees = False
+        if not agrees:
+            save_negatives(path, negatives, ids, labels, corpus.labels)
     return negatives
 
 

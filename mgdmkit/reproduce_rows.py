@@ -98,9 +98,8 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
             encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, where))
     texts, ids = corpus_texts(folder, labels), list(features.clips["id"])
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
-    with main_first():
-        mined = root / f"negatives-{recipe.corpus_name}.csv"
-        negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
+    mined = root / f"negatives-{recipe.corpus_name}.csv"
+    negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
     return Prepared(source, root, folder, features, texts, negatives, clip)
 
 

@@ -103,7 +103,7 @@ def test_another_number_of_processes_cannot_continue_a_run(two_processes):
 @pytest.mark.parametrize("name", ["together", "resumed"])
 def test_features_are_those_of_one_process_also_when_continued(two_processes, name):
     alone, found = (content(two_processes[0] / folder / "features") for folder in ("alone", name))
-    assert len(alone) == 3 + 4 and found == alone
+    assert len(alone) == 4 + 4 and found == alone
 
 
 def test_one_process_continues_the_features_of_two(two_processes, tmp_path):
@@ -114,9 +114,19 @@ def test_one_process_continues_the_features_of_two(two_processes, tmp_path):
     assert content(tmp_path / "features") == content(folder / "alone" / "features")
 
 
-def test_negatives_are_those_of_one_process(two_processes):
-    alone, together = ((two_processes[0] / name / "negatives.csv").read_bytes() for name in ("alone", "together"))
+@pytest.mark.parametrize("file", ["negatives.csv", "others.csv"])
+def test_negatives_are_those_of_one_process(two_processes, file):
+    alone, together = ((two_processes[0] / name / file).read_bytes() for name in ("alone", "together"))
     assert alone == together
+
+
+def test_each_process_mines_its_share_and_what_is_excluded_for_its_clips(two_processes):
+    folder = two_processes[0]
+    assert [load_file(folder / rank / "mined.safetensors")["clips"].tolist() for rank in "01"] == [[3, 3], [4, 4]]
+    rows = (folder / "together" / "others.csv").read_text().splitlines()
+    left_out = {"clip 0": "sit:", "clip 5": "run:"}  # of three others each of these two has two left
+    assert all(text not in row for clip, text in left_out.items() for row in rows if row.startswith(f"{clip},"))
+    assert sum(row.startswith(tuple(left_out)) for row in rows) == 2
 
 
 @pytest.mark.parametrize("file", ["run/model", "tuned/model", "tuned/clip/open_clip_model"])
@@ -140,8 +150,8 @@ def test_every_test_video_counts_once(two_processes, run):
 
 
 def test_only_the_first_process_prints(two_processes):
-    results = [line.partition(":")[0] for line in two_processes[1] if str(two_processes[0]) in line]
-    assert results == ["features", "negatives", "run", "run", "scores", "scores", "features"]
+    results = [line.partition(": /")[0] for line in two_processes[1] if f": {two_processes[0]}" in line]
+    assert results == ["features", "negatives", "negatives", "run", "run", "scores", "scores", "features"]
     assert two_processes[1][-1] == "rank 0 of 2 is done"
 
 

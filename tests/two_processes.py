@@ -9,6 +9,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import mgdmkit.features
+import mgdmkit.pipeline
 from mgdmkit import distributed
 from mgdmkit.__main__ import main
 from mgdmkit.clip import new_small_clip, save_small_clip
@@ -126,6 +128,7 @@ SHORT = " --frames 3 --k 1 --epochs 2 --warmup-epochs 0 --lr 0.0003 --batch-size
 JOB = (
     FEATURES,
     "mine --features {1}/features --out {1}/negatives.csv --depth 1",
+    "mine --features {1}/features --out {1}/others.csv --depth 2 --corpus {0}/labels.txt --exclude {0}/exclude.csv",
     "train small --features {1}/features --mined {1}/negatives.csv --out {1}/run" + SHORT,
     "finetune small --manifest {0}/manifest.csv --clip {0}/clip --mined {1}/negatives.csv --out {1}/tuned --dim 128"
     " --workers 0" + SHORT,
@@ -151,9 +154,26 @@ def write_clips(folder: Path) -> None:
         path, split = write_video(folder / f"{i}.mp4", 4 + i).as_posix(), "train" if i < 4 else "test"
         rows.append({"id": f"clip {i}", "path": path, "label": "jump" if i % 2 else "walk", "split": split})
     write_manifest(folder / "manifest.csv", rows)
+    (folder / "labels.txt").write_text("run\nswim\nsit\n")
+    (folder / "exclude.csv").write_text("id,label_a,label_b,exclude\nclip 5,jump,run,yes\nclip 0,walk,sit,yes\n")
     with pytest.MonkeyPatch.context() as patch:
         narrow(patch, folder)
         save_small_clip(new_small_clip(0), folder / "clip")
+
+
+@contextlib.contextmanager
+def count_mined(file: Path) -> Iterator[None]:
+    """Write how many clips this process has mined, each time."""
+    clips, original = [], mgdmkit.pipeline.mine_negatives
+
+    def counted(frame_features: Tensor, *args, **options):
+        clips.append(len(frame_features))
+        return original(frame_features, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mgdmkit.pipeline, "mine_negatives", counted)
+        yield
+    save_file({"clips": torch.tensor(clips)}, file)
 
 
 def program(folder: Path) -> None:
@@ -169,8 +189,9 @@ def program(folder: Path) -> None:
             train_tiny(folder / "tiny", batch_size=8, stop_after=1)
         save_file({"epochs": torch.tensor(len(read_history(folder / "tiny")))}, own / "interrupted.safetensors")
         train_tiny(folder / "tiny", batch_size=8)
-        for command in JOB:
-            mgdm(command, folder, folder / "together", batch_size=2)
+        with count_mined(own / "mined.safetensors"):
+            for command in JOB:
+                mgdm(command, folder, folder / "together", batch_size=2)
         mgdm(FEATURES, folder, folder / "resumed")
         print(f"rank {rank} of {distributed.world_size()} is done")
 
