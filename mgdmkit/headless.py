@@ -6,6 +6,7 @@ a value of another type, or a cell that ends the kernel early is an error, not a
 
 import ast
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -161,7 +162,10 @@ def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> 
 
 
 def write_html(executed: Path, images: Path) -> Path:
-    """Render an executed notebook beside itself, with the pictures (relative to `images`) inside the file."""
+    """Render an executed notebook beside itself, with the pictures (relative to `images`) inside the file.
+
+    Links lead to the lessons' folder, `images`, where the notebook was before it was executed.
+    """
     _import("nbconvert")
     import nbformat
     from nbconvert import HTMLExporter
@@ -173,6 +177,8 @@ def write_html(executed: Path, images: Path) -> Path:
     resources = {"metadata": {"name": executed.stem, "path": str(images)}}
     body, _ = exporter.from_notebook_node(notebook, resources)
     page = executed.with_suffix(".html")
+    lessons = Path(os.path.relpath(images, page.parent)).as_posix()
+    body = body.replace('href="solutions/', f'href="{lessons}/solutions/')
     write_text_atomic(page, body)
     return page
 

@@ -144,7 +144,6 @@ class HardNegativeInspector(ipywidgets.VBox):
         self.rows = self.inspection.find(question)
         if len(self.rows):
             row = self.view.row if self.view and self.view.row in self.rows else int(self.rows[0])
-            self._say("")
             self._list(row)
             self._show(row)
         else:
@@ -172,6 +171,7 @@ class HardNegativeInspector(ipywidgets.VBox):
     def _show(self, row: int) -> None:
         c, view = self.controls, self.inspection.view(row)
         self.view = view
+        self._say("")  # what was said was of another video
         with self._silence():
             c.chosen.options = self._choices(view)
             c.chosen.value = view.own

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from mgdmkit.config import write_text_atomic
-from mgdmkit.headless import NotebookError, check_parameters, choose, run_all, run_notebook
+from mgdmkit.headless import NotebookError, check_parameters, choose, run_all, run_notebook, write_html
 from mgdmkit.results_page import duration, notebook_state, write_index
 
 SETTINGS = 'preset: str = "demo"  # size\nroot: str = "../runs/demo"\nseed: int = 3\nrate: float = 0.1\nsteps = 5'
@@ -168,3 +168,16 @@ def test_the_page_is_written_when_nothing_is_there_yet(tmp_path):
 @pytest.mark.parametrize(("seconds", "text"), [(8.44, "8.4 s"), (125, "2 min 05 s"), (3725, "1 h 02 min")])
 def test_durations_are_readable(seconds, text):
     assert duration(seconds) == text
+
+
+def test_links_of_a_page_lead_to_the_lessons(tmp_path):
+    lessons = tmp_path / "project" / "notebooks"
+    source = make_notebook(lessons / "01_a.ipynb")
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("[solved](solutions/01_a.ipynb)"))
+    executed = tmp_path / "runs" / "notebooks" / "01_a.ipynb"
+    executed.parent.mkdir(parents=True)
+    nbformat.write(notebook, executed)
+    page = write_html(executed, lessons)
+    (link,) = re.findall(r'href="([^"]*solutions/01_a.ipynb)"', page.read_text(encoding="utf-8"))
+    assert (page.parent / link).resolve() == (lessons / "solutions" / "01_a.ipynb").resolve()

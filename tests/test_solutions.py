@@ -12,7 +12,6 @@ from mgdmkit.headless import run_notebook
 
 LESSONS = Path(__file__).parents[1] / "notebooks"
 SOLUTIONS = sorted((LESSONS / "solutions").glob("*.ipynb"))
-WITHOUT = {"09_inspect_hard_negatives"}  # its exercises ask for judgement, not for code
 
 each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
@@ -37,7 +36,7 @@ def exercises(lesson: Path) -> list[tuple[str, str]]:
 
 def test_every_lesson_has_one():
     lessons = {path.stem for path in LESSONS.glob("[0-9][0-9]_*.ipynb")}
-    assert lessons - WITHOUT == {path.stem for path in SOLUTIONS}
+    assert lessons == {path.stem for path in SOLUTIONS}
 
 
 @each_solution

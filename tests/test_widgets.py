@@ -180,6 +180,8 @@ def test_exports_are_files_with_what_is_shown(tmp_path):
     for button in (c.save_png, c.save_svg, c.save_csv):
         button.click()
         assert "Saved" in said(inspector)
+    c.next.click()
+    assert "Saved" not in said(inspector), "that was another video"
     folder = tmp_path / "pictures"
     assert sorted(path.name for path in folder.iterdir()) == [
         "inspector-clip_00001.png",
