@@ -21,6 +21,7 @@ from mgdmkit import plots
 from mgdmkit.inspection import View, rank_of
 
 WIDTH = 11.0  # inches
+SMALL = 9  # points: this picture is for the whole width of a screen
 SPACE_WIDTH = 7.6  # where the space stands alone, beside the controls
 STRIP, RANKINGS, SPACE = 1.15, 3.3, 3.3  # inches of height; a strip for each row of frames
 TOP = 10  # labels in a ranking
@@ -135,7 +136,7 @@ def _strip(ax: Axes, pictures: np.ndarray, weights: np.ndarray | None, largest: 
         left, height = i * (W + GAP), 0.45 * H * weight / largest
         bar = Rectangle((left, H - 0.5 - height), 0.16 * W, height, facecolor=plots.TRUE, edgecolor="white")
         ax.add_patch(bar)
-        ax.text(left + W / 2, H + 1, f"{weight:.2f}", ha="center", va="top", fontsize=plots.SMALL)
+        ax.text(left + W / 2, H + 1, f"{weight:.2f}", ha="center", va="top", fontsize=SMALL)
 
 
 def rankings(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0, 1)) -> None:
@@ -168,7 +169,7 @@ def ranking(ax: Axes, view: View, name: str, scores: np.ndarray, window: set[int
         bar = Rectangle((middle, place - 0.36), score * (0.9 - middle), 0.72, edgecolor=plots.INK, linewidth=0.7)
         bar.set(facecolor=plots.TRUE if true else plots.OTHER, hatch="///" if true else None)
         ax.add_patch(bar)
-        style = {"fontsize": plots.SMALL, "va": "center", "color": plots.INK}
+        style = {"fontsize": SMALL, "va": "center", "color": plots.INK}
         text = short(f"{FALSE if view.labels[label] in look.marked else ''}{view.labels[label]}")
         ax.text(0.04, place, str(rank_of(view.scores[name], label)), ha="right", **style)
         weight = "bold" if true else "normal"
@@ -193,9 +194,10 @@ def space(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0
     seen, inch = view.seen[look.run], (high - low) / SPACE
     window = view.window(look.k, look.which) if look.k else []
     for i, (name, texts) in enumerate((("raw texts", view.text_features), ("discriminated texts", seen.discriminated))):
-        ax = figure.add_axes((0.08 + 0.375 * i, low + 0.55 * inch, 0.29, (SPACE - 0.9) * inch))
+        ax = figure.add_axes((0.105 + 0.355 * i, low + 0.55 * inch, 0.285, (SPACE - 0.9) * inch))
         x, y = plots.split_similarity(seen.video_features, texts)
         plots.split_vectors(ax, x, y, view.own, f"{look.run}, {name}")
+        ax.set_ylabel(ax.get_ylabel() if i == 0 else "")  # both have the same
         ax.locator_params(nbins=4)  # each tick costs milliseconds
         style = {"facecolor": "none", "linewidth": 1.4, "zorder": 4}
         ax.scatter(x[window], y[window], s=70, marker="s", edgecolor=plots.INK, label="shaded negatives", **style)
