@@ -18,6 +18,7 @@ OPTIONS = {
     "readings": "readings",
     "curves": "curves --seeds 3 --epochs 240",
     "batch": "batch --seeds 3 --sizes 8 32",
+    "batch_epochs": "batch --match epochs --sizes 32 128",
     "adaptive": "adaptive",
     "adaptive_val": "adaptive --split val --seeds 1 --margins 1 2 4",
 }
