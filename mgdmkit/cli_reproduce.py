@@ -90,7 +90,7 @@ def reproduce(
     from mgdmkit.datasets import DATASETS
     from mgdmkit.recipes import TABLE_DATASET, Overrides
     from mgdmkit.reproduce import job_recipes, reproduce_table
-    from mgdmkit.reproduce_data import open_source
+    from mgdmkit.reproduce_data import open_sources
     from mgdmkit.reproduce_figure import figure5
     from mgdmkit.reproduce_plan import plan
     from mgdmkit.reproduce_settings import Options
@@ -118,7 +118,9 @@ def reproduce(
     given_data = list(zip(data, names, strict=True)) if data else []
     absent = {name: path for path, name in given_data if mode == DRY_RUN and name and not path.exists()}
     there = [(path, name) for path, name in given_data if name not in absent]
-    sources = [open_source(path, name, split) for path, name in there for split in splits]
+    sources = [source for path, name in there for source in open_sources(path, name, splits)]
+    if official_split and sources and not any(source.official_split for source in sources):
+        raise ValueError("--official-split has no effect: Kinetics-400 has one split; leave it out")
     if mode == FIGURE:
         return done("figure", figure5(sources, out, clips=clips, folder=recipes, options=options))
     chosen = {"rows": rows, "folder": recipes}

@@ -97,6 +97,14 @@ def open_source(path: Path, dataset: str | None = None, official_split: int | No
     return Source(path, dataset_of(classes, path, dataset), table, classes, official_split)
 
 
+def open_sources(path: Path, dataset: str | None, splits: Sequence[int | None]) -> list[Source]:
+    """`open_source` for each of the official splits; once for a dataset that has none of its own, as Kinetics-400."""
+    source = open_source(path, dataset)
+    if "split1" not in dataset_card(source.dataset)["splits"]:
+        return [source]
+    return [open_source(path, dataset, split) for split in splits]
+
+
 def manifest_command(dataset: str | None, path: Path | None) -> str:
     """What makes a manifest from the videos and the official annotation files."""
     return f"mgdm manifest {dataset or '|'.join(DATASETS)} --videos DIR --annotations DIR --out {path or 'FILE'}"

@@ -215,6 +215,19 @@ def test_the_checksum_is_of_what_was_decided(tmp_path):
 # ---- official splits
 
 
+def test_a_dataset_without_official_splits_is_taken_once_beside_another(recipes, tmp_path):
+    ucf = feature_folder(tmp_path / "ucf", "ucf101", 8, **SPLITS)
+    kinetics = feature_folder(tmp_path / "kinetics", "kinetics400", 8, ("train", "train", "val"))
+    command = "reproduce --table 7 --frozen --recipes {recipes} --out {out} --rows 7-top --dry-run --official-split 1 2"
+    paths = {"ucf": ucf, "kinetics": kinetics, "recipes": recipes, "out": tmp_path / "out"}
+    both = mgdm(f"{command} --data {{ucf}} {{kinetics}}", **paths)
+    assert both.status == 0, both.err
+    titles = [line.removesuffix(", frozen: a dry run, nothing is written") for line in both.out if "a dry run" in line]
+    assert titles == ["Table 7, UCF101, official split 1", "Table 7, UCF101, official split 2", "Table 7, Kinetics-400"]
+    alone = mgdm(f"{command} --data {{kinetics}}", **paths)
+    assert alone.status == 2 and "Kinetics-400 has one split; leave it out" in alone.err
+
+
 def test_several_official_splits_have_their_rows_and_their_mean(recipes, tmp_path):
     ucf = feature_folder(tmp_path / "ucf", "ucf101", 8, **SPLITS)
     command = "reproduce --table 3 --frozen --data {ucf} --recipes {recipes} --out {out} --rows 0 7-top --device cpu"
