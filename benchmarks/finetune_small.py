@@ -63,7 +63,7 @@ def main(
     clip, cached = load_clip(str(root / "clip")), load_features(root / "features")
     ids, labels = list(manifests["train"].table["id"]), label_indices(manifests["train"])
     negatives = load_negatives(root / "negatives.csv", ids, cached.classes, labels)
-    model = MGDMConfig(dim=clip.dim, frames=cached.frame_features.shape[1], **SMALL_MODEL)
+    model = MGDMConfig(frames=cached.frame_features.shape[1], **SMALL_MODEL).for_backbone(clip.dim, clip.logit_scale)
     config = TrainConfig(k=k, seed=seed, **{**SMALL_TRAIN, "epochs": epochs, "warmup_epochs": 1.0})
     tested = cached.split("val")
 

@@ -111,7 +111,7 @@ def time_steps(model: MGDMConfig, config: TrainConfig, steps: int) -> tuple[list
 def measure(width: int, k: int, precision: str, steps: int, size: int) -> dict[str, Any]:
     """One row of the table."""
     recipe = read_recipe("hmdb51", "0")
-    model, b = replace(recipe.model, dim=width), recipe.train.batch_size
+    model, b = recipe.model.for_backbone(width, 100.0), recipe.train.batch_size
     config = replace(recipe.train, k=k, epochs=1, warmup_epochs=0.0, precision=precision)
     before = product_gflops(size, precision)
     taken, checkpoint = time_steps(model, config, steps)
@@ -151,7 +151,7 @@ def profile(width: int, k: int, precision: str) -> str:
     recipe = read_recipe("hmdb51", "0")
     config = replace(recipe.train, k=k, epochs=1, warmup_epochs=0.0, precision=precision)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-        time_steps(replace(recipe.model, dim=width), config, steps=2)
+        time_steps(recipe.model.for_backbone(width, 100.0), config, steps=2)
     return profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=16, max_name_column_width=40)
 
 

@@ -46,7 +46,7 @@ def make(folder: Path, videos: int, classes: int) -> HardNegativeInspector:
     manifest = Manifest(folder / "manifest.csv", table.assign(path=table["id"] + ".mp4"), labels)
     features = Features(frames, texts, table, labels, 100.0)
     negatives = mine_negatives(frames, texts, own, 9)
-    config = MGDMConfig(dim=D, frames=T, temporal_layers=2, semantic_layers=2, heads=2)
+    config = MGDMConfig(dim=D, frames=T, temporal_layers=2, semantic_layers=2, heads=2, temperatures="fixed")
     runs = {f"k = {seed}": new_model(config, seed) for seed in (0, 3)}
     return HardNegativeInspector(manifest, features, negatives, runs, judgements=folder / "false.csv")
 

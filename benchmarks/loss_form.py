@@ -64,7 +64,11 @@ def draw_batch(b: int, k: int, device: str) -> Batch:
 
 def bare_model(device: str) -> MGDM:
     """MGDM whose transformer blocks do nothing: what is left is eq. 4, 15 and 16."""
-    model = MGDM(MGDMConfig(dim=DIM, frames=FRAMES, temporal_layers=1, semantic_layers=1, frame_positions=False))
+    model = MGDM(
+        MGDMConfig(
+            dim=DIM, frames=FRAMES, temporal_layers=1, semantic_layers=1, frame_positions=False, temperatures="fixed"
+        )
+    )
     model.representer.blocks, model.discriminator = nn.Identity(), nn.Identity()
     return model.to(device)
 

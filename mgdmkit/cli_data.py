@@ -34,7 +34,9 @@ def clip(
     device: str = "auto",
     workers: int = 1,
 ) -> None:
-    """Train the small CLIP from scratch: on StickActions stills, or on the training clips of a manifest.
+    """Train a small CLIP from scratch: on StickActions stills, or on the training clips of a manifest.
+
+    The one that comes with the kit, `--clip small`, was made by the defaults of this command.
 
     Args:
         out: Folder of the CLIP, in open_clip's own form.
@@ -51,13 +53,18 @@ def clip(
     """
     from mgdmkit.manifest import read_manifest
     from mgdmkit.pretrain import ClipStills, PretrainConfig, StickStills, pretrain
+    from mgdmkit.small_clip import difference_from_shipped
 
     if official_split and not manifest:
         raise ValueError("--official-split is of a --manifest; StickActions has a single split")
     config = PretrainConfig(steps=steps, batch_size=batch_size, lr=lr, seed=seed)
     clips = read_manifest(manifest, "train", official_split=official_split) if manifest else None
     stills = ClipStills(clips, config) if clips else StickStills(config)
-    pretrain(stills, config, out, device=device, workers=workers)
+    trained = pretrain(stills, config, out, device=device, workers=workers)
+    if not clips:
+        apart = difference_from_shipped(trained.model.state_dict())
+        same = "has the weights of" if apart == 0 else f"differs by up to {apart:.2g} in a weight from"
+        print(f"this CLIP {same} the one that comes with the kit, --clip small")
     done("small CLIP", out)
 
 
@@ -77,7 +84,7 @@ def features(
 
     Args:
         manifest: The clips.
-        clip: A folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
+        clip: small (comes with the kit), a folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
         out: Folder of the features.
         pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
         frames: Frames per clip, T.

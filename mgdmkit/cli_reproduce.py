@@ -114,7 +114,7 @@ def reproduce(
     checkpointing = grad_checkpointing if grad_checkpointing or no_grad_checkpointing else None
     overrides = Overrides(clip, pretrained, corpus, batch_size, accumulate, precision, checkpointing)
     options = Options(frozen, exclude, workers, device, overrides=overrides)
-    splits = tuple(dict.fromkeys(official_split)) or (None,)
+    splits = tuple(dict.fromkeys(official_split))
     given_data = list(zip(data, names, strict=True)) if data else []
     absent = {name: path for path, name in given_data if mode == DRY_RUN and name and not path.exists()}
     there = [(path, name) for path, name in given_data if name not in absent]

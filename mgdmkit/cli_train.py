@@ -77,7 +77,7 @@ def _train_with(model: MGDMConfig, training: TrainConfig) -> Callable[..., None]
         negatives = load_negatives(mined, ids, texts.labels, parts["train"].labels) if mined else None
         videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
         train(
-            replace(model, dim=D, frames=T),
+            replace(model, frames=T).for_backbone(D, cached.logit_scale),
             training,
             videos["train"],
             texts.text_features,
@@ -155,7 +155,7 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTun
         labels = read_corpus(corpus).labels if corpus else negative_names(mined) if mined else ()
         names, ids = mining_corpus(clips.classes, labels), list(clips.table["id"])
         finetune(
-            replace(model, dim=backbone.dim),
+            model.for_backbone(backbone.dim, backbone.logit_scale),
             training,
             finetuning,
             backbone,

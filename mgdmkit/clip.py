@@ -7,7 +7,6 @@ without a mask, which is how pictures are encoded, through `nn.MultiheadAttentio
 
 import difflib
 import hashlib
-import json
 import logging
 import pickle
 import re
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 from mgdmkit.clip_weights import (
     ClipWeightsError,
     ClipWeightsWarning,
+    check_folder,
     doubt,
     missing_weights,
     open_clip_name,
@@ -37,11 +37,9 @@ from mgdmkit.clip_weights import (
     quick_gelu_of,
     tags_of,
 )
-from mgdmkit.config import check_choice, write_text_atomic
-from mgdmkit.runfolder import cause, save_tensors
-
-SMALL_CLIP = Path(__file__).with_name("small_clip.json")
-"""The small CLIP as an open_clip configuration: a 3-layer ViT on 64 x 64 pixels, a 2-layer text encoder."""
+from mgdmkit.config import check_choice
+from mgdmkit.runfolder import cause
+from mgdmkit.small_clip import SMALL, new_small_clip, shipped_weights, small_config
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What encoding computes in, and what autocast takes for it."""
@@ -105,8 +103,8 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     """A frozen backbone.
 
     Args:
-        name: an open_clip model such as "ViT-L-14", or a folder with `open_clip_config.json` and weights, as
-            `mgdm clip` writes it.
+        name: "small", the small CLIP that comes with the package; an open_clip model such as "ViT-L-14"; or a folder
+            with `open_clip_config.json` and weights, as `mgdm clip` writes it.
         pretrained: with a model name, one of its pretrained tags ("openai"), or a path to a checkpoint file. A tag
             brings its activation, mean and deviation. A file brings weights only: the name tells the activation,
             "ViT-L-14-quickgelu" or "ViT-L-14-gelu". Under the plain "ViT-L-14" a file is refused, unless its checksum
@@ -125,15 +123,17 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
 
 
 def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
+    check_folder(name, pretrained)
+    if name == SMALL:
+        return _load_shipped(device)
     if Path(name).is_dir():
-        if pretrained:
-            raise ValueError(f"{name} is a folder, which has its own weights; leave --pretrained {pretrained} out")
         return _load_folder(Path(name), device)
     if open_clip_name(name) not in open_clip.list_models():
         near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
         raise ClipWeightsError(
-            f"{name!r} is neither a folder with a CLIP nor a model of open_clip; train the small one with "
-            f"`mgdm clip`, or choose one of its {len(open_clip.list_models())} models, such as {', '.join(near)}"
+            f"{name!r} is neither a folder with a CLIP nor a model of open_clip; take {SMALL!r}, which comes with the "
+            f"kit, train one with `mgdm clip`, or choose one of open_clip's {len(open_clip.list_models())} models, "
+            f"such as {', '.join(near)}"
         )
     if pretrained is None:
         raise ClipWeightsError(f"{name} needs weights: give a tag ({tags_of(name)}) or the path of a checkpoint")
@@ -205,6 +205,16 @@ def _load_folder(folder: Path, device: str) -> FrozenClip:
         ) from error
 
 
+def _load_shipped(device: str) -> FrozenClip:
+    model, options = new_small_clip(), small_config()["preprocess_cfg"]
+    model.load_state_dict(shipped_weights())
+    preprocess = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(size=model.visual.image_size, **options), is_train=False
+    )
+    tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
+    return _freeze(SMALL, model.to(device), preprocess, tokenizer, None)
+
+
 def _create(name: str, device: str, **options) -> FrozenClip:
     logging.disable(logging.ERROR)  # open_clip logs what is raised, or set right, here
     try:
@@ -213,10 +223,20 @@ def _create(name: str, device: str, **options) -> FrozenClip:
             model, _, preprocess = open_clip.create_model_and_transforms(name, device=device, **options)
     finally:
         logging.disable(logging.NOTSET)
-    tokenizer = open_clip.get_tokenizer(name)
+    name, tokenizer = name.removeprefix("local-dir:"), open_clip.get_tokenizer(name)
+    return _freeze(name, model, preprocess, tokenizer, options.get("pretrained"))
+
+
+def _freeze(name: str, model: nn.Module, preprocess: Callable, tokenizer: Callable, pretrained: str | None):
     model.eval().requires_grad_(False)
-    fingerprint, name = _fingerprint(model, preprocess), name.removeprefix("local-dir:")
-    return FrozenClip(name, model, preprocess, tokenizer, fingerprint, options.get("pretrained"))
+    scale = float(model.logit_scale.exp())
+    if scale > 100.1:  # 100 itself comes out of a logarithm in half precision as 100.03
+        warnings.warn(
+            f"{name} has a logit scale of {scale:.1f}; the kit takes 100, the most that CLIP allows itself",
+            ClipWeightsWarning,
+            stacklevel=5,
+        )
+    return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained)
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
@@ -227,20 +247,6 @@ def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
-
-
-def new_small_clip(seed: int = 0) -> nn.Module:
-    """The small CLIP with fresh weights, in training mode."""
-    config = json.loads(SMALL_CLIP.read_text(encoding="utf-8"))["model_cfg"]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return open_clip.CLIP(**config)
-
-
-def save_small_clip(model: nn.Module, folder: Path) -> Path:
-    """Write the small CLIP as a folder that `load_clip` and open_clip's `local-dir:` read; weights last."""
-    write_text_atomic(folder / "open_clip_config.json", SMALL_CLIP.read_text(encoding="utf-8"))
-    return save_tensors(folder / "open_clip_model.safetensors", model.state_dict())
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import open_clip
 from huggingface_hub import constants
 
 from mgdmkit.runfolder import cause
+from mgdmkit.small_clip import SMALL
 
 
 class ClipWeightsError(RuntimeError):
@@ -22,6 +23,13 @@ class ClipWeightsError(RuntimeError):
 
 class ClipWeightsWarning(UserWarning):
     """What to know of weights that were taken from another place than asked for."""
+
+
+def check_folder(name: str, pretrained: str | None) -> None:
+    """`ValueError` for weights that are given beside a CLIP that has its own."""
+    if pretrained and (name == SMALL or Path(name).is_dir()):
+        kind = "the CLIP that comes with the kit" if name == SMALL else "a folder"
+        raise ValueError(f"{name} is {kind}, which has its own weights; leave --pretrained {pretrained} out")
 
 
 def open_clip_name(name: str) -> str:
@@ -45,7 +53,7 @@ def activation_doubt(name: str, pretrained: str | None) -> str | None:
 
 def doubt(name: str, path: Path, tag: str | None) -> str | None:
     """`activation_doubt` of a file, given whose it is by `published_tag`."""
-    base = _base(name)
+    base = base_name(name)
     if not _has_both(base):
         return None
     told = {f"{base}-quickgelu": True, f"{base}-gelu": False}.get(name)
@@ -66,8 +74,8 @@ def doubt(name: str, path: Path, tag: str | None) -> str | None:
 def published_tag(name: str, path: Path) -> str | None:
     """The tag whose published file this is; None unless open_clip records its checksum, in the file's address."""
     recorded = {}
-    for tag in open_clip.list_pretrained_tags_by_model(_base(name)):
-        url = open_clip.get_pretrained_url(_base(name), tag) or ""
+    for tag in open_clip.list_pretrained_tags_by_model(base_name(name)):
+        url = open_clip.get_pretrained_url(base_name(name), tag) or ""
         if found := _openai_checksum(url) or re.search(r"/open_clip/.*-([0-9a-f]{8})\.pth?$", url):
             recorded[found[1]] = tag
     if not recorded:
@@ -84,7 +92,7 @@ def openai_download(name: str, tag: str | None) -> Path | None:
 
 def quick_gelu_of(name: str, tag: str | None) -> bool:
     """Whether the weights of a tag need QuickGELU; False for no tag: the name's own configuration then decides."""
-    return tag is not None and _is_quick_gelu(_base(name), tag)
+    return tag is not None and _is_quick_gelu(base_name(name), tag)
 
 
 def tags_of(name: str) -> str:
@@ -94,7 +102,7 @@ def tags_of(name: str) -> str:
 
 def missing_weights(name: str, pretrained: str, tag: dict[str, Any], error: Exception) -> str:
     """What to do about weights of a tag that are in no cache and can't be downloaded."""
-    repository, base = str(tag.get("hf_hub", "")).strip("/"), _base(name)
+    repository, base = str(tag.get("hf_hub", "")).strip("/"), base_name(name)
     source = f"{constants.ENDPOINT}/{repository}" if repository else tag.get("url", "their source")
     # A path does not tell what a tag does: with which activation these weights were trained.
     model = f"{base}-{'quickgelu' if tag.get('quick_gelu') else 'gelu'}" if _has_both(base) else name
@@ -111,7 +119,8 @@ def missing_weights(name: str, pretrained: str, tag: dict[str, Any], error: Exce
     )
 
 
-def _base(name: str) -> str:
+def base_name(name: str) -> str:
+    """ViT-L-14 for ViT-L-14-quickgelu and ViT-L-14-gelu; any other name as it is."""
     return name.removesuffix("-quickgelu").removesuffix("-gelu")
 
 
@@ -129,7 +138,7 @@ def _quick_gelu_tags(base: str) -> list[str]:
 
 
 def _url(name: str, tag: str | None) -> str:
-    return (open_clip.get_pretrained_url(_base(name), tag) if tag else "") or ""
+    return (open_clip.get_pretrained_url(base_name(name), tag) if tag else "") or ""
 
 
 def _openai_checksum(url: str) -> re.Match | None:

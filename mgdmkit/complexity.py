@@ -26,7 +26,7 @@ import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
-from mgdmkit.clip_weights import open_clip_name
+from mgdmkit.clip_weights import base_name, open_clip_name
 from mgdmkit.config import MGDMConfig
 from mgdmkit.model import MGDM
 
@@ -120,7 +120,7 @@ def splits(clip: str = "ViT-L-14", blocks: int = 8, frames: int = 16) -> pd.Data
         gmac = [_totals(_mgdm_parts(encoders, config, k))["paper_gmac"] for k in (0, 7)]
         rows.append((temporal, blocks - temporal, *gmac))
     table = pd.DataFrame(rows, columns=["temporal", "semantic", "gmac_k0", "gmac_k7"])
-    if (clip.removesuffix("-quickgelu").removesuffix("-gelu"), frames) == ("ViT-L-14", 16):
+    if (base_name(clip), frames) == ("ViT-L-14", 16):
         printed = {f"gmac_k{k}": PAPER_TABLE8[f"MGDM, k = {k}"][0] for k in (0, 7)}
         table["fits"] = (table[list(printed)].round(1) == pd.Series(printed)).all(axis=1)
     return table
@@ -196,23 +196,26 @@ def _clip_parts(encoders: Encoders, frames: int, texts: int = 1) -> list[Part]:
 
 
 def _mgdm_parts(encoders: Encoders, config: MGDMConfig, k: int, classes: int = 1) -> list[Part]:
-    """The logit scale of MGDM takes the place of CLIP's."""
+    """The logit scale of MGDM takes the place of CLIP's; which value it has changes no count."""
     if k < 0 or classes < 1:
         raise ValueError(f"k={k}, classes={classes}: k must be at least 0 and classes at least 1")
     T, D, g = config.frames, config.dim, 1 + k
     with torch.device("meta"):
-        model = MGDM(config).eval()
+        model = MGDM(config.for_backbone(D, 100)).eval()
         video, group = torch.empty(1, T, D), torch.empty(1, g, D)
     temporal = count(model.representer, lambda: model.representer.blocks(video))  # with the frame positions
     semantic = count(model.discriminator, lambda: model.discriminator(group))
-    eq15_16 = Count(2 * T * D, 0, 0, 0)  # scores of T frames, then their weighted sum
-    *towers, similarity = _clip_parts(encoders, T, classes * g)
+    attention = Count(T * D, 0, 0, 0)
+    similarity = Count(T * D, 1, 0, 0)  # the frames with the text; their weighted sum is no matrix product
+    length = Count(T * T * (D + classes), 0, 0, 0)  # products of the frames with one another, weighted twice
+    *towers, _ = _clip_parts(encoders, T, classes * g)
     return [
         *towers,
         Part("temporal blocks (eq. 13-14)", 1, temporal, 1),
-        Part("attention over frames (eq. 15-16)", classes, eq15_16, 0),
+        Part("attention over frames (eq. 15)", classes, attention, 0),
         Part("semantic blocks (eq. 17-18)", classes, semantic, classes),
-        similarity,
+        Part("length of V (eq. 16)", 1, length, 0),
+        Part("similarity (eq. 4)", classes * g, similarity, 0),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,10 @@ class Config:
             raise ValueError(f"{path} is not a {cls.__name__}: {error}") from error
 
 
+FIXED = {"logit_scale": 100.0, "attention_temperature": 0.01}
+"""The two temperatures of `temperatures="fixed"`: those of OpenAI's CLIP, where both come from its learned 1/tau."""
+
+
 @dataclass(frozen=True)
 class MGDMConfig(Config):
     """The model of section 2.3-2.4 of the paper. The defaults are the paper's, on CLIP ViT-L/14."""
@@ -96,8 +101,6 @@ class MGDMConfig(Config):
     attention: Literal["cosine", "dot"] = "cosine"
     """What the softmax over frames of eq. 15 sees. The print multiplies without normalising (`dot`); the code bases
     that the paper builds on take the cosine over `attention_temperature`, nearly the same at CLIP's raw norms of 10."""
-    attention_temperature: float = 0.01
-    """Temperature of that softmax under `attention="cosine"`."""
     guide: Literal["positive", "each"] = "positive"
     """Whose attention makes V (eq. 15): the group's positive text for all its columns, or each text for its own."""
     context: Literal["group", "joint"] = "group"
@@ -105,8 +108,13 @@ class MGDMConfig(Config):
     similarity: Literal["cosine", "dot_text_normalized"] = "cosine"
     """Eq. 4 prints a plain product. `dot_text_normalized`: only the text has length 1, as in BIKE, so that a longer
     V gives larger logits."""
-    logit_scale: float = 100.0
-    """Start of the learned 1/tau of eq. 7-8; it is clamped at 100, as in CLIP."""
+    temperatures: Literal["backbone", "fixed"] = "backbone"
+    """Where the two temperatures below come from. In the code bases that the paper builds on both are CLIP's own:
+    `backbone` takes the scale that this CLIP has learned. `fixed`: 100 and 0.01, those of OpenAI's weights."""
+    logit_scale: float | None = None
+    """Start of the learned 1/tau of eq. 7-8, at most 100, as in CLIP; None: what `temperatures` says."""
+    attention_temperature: float | None = None
+    """Temperature of the softmax of eq. 15 under `attention="cosine"`; None: what `temperatures` says."""
 
     def __post_init__(self) -> None:
         sizes = ("dim", "frames", "temporal_layers", "semantic_layers", "mlp_ratio")
@@ -127,10 +135,45 @@ class MGDMConfig(Config):
             self._refuse_without_effect("discriminator=False", "context")
         if self.attention == "dot":
             self._refuse_without_effect("attention='dot'", "attention_temperature")
-        if not self.attention_temperature > 0:  # so that NaN is refused, too
-            raise ValueError(f"attention_temperature must be positive, not {self.attention_temperature}")
-        if not 0 < self.logit_scale <= 100:
+        check_choice("temperatures", self.temperatures, ("backbone", "fixed"))
+        for name, fixed in FIXED.items():
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be positive, not {value}")
+            if self.temperatures == "fixed" and value not in (None, fixed):
+                raise ValueError(f"{name}={value} contradicts temperatures='fixed', which is {fixed}")
+        if self.logit_scale is not None and self.logit_scale > 100:
             raise ValueError(f"logit_scale must lie in (0, 100], not {self.logit_scale}")
+        if self.temperatures == "fixed":
+            self._fill(**FIXED)
+
+    def _fill(self, logit_scale: float, attention_temperature: float) -> None:
+        """Set the temperatures that are not given; the plain product and the mean of the frames have none in eq. 15."""
+        if self.logit_scale is None:
+            object.__setattr__(self, "logit_scale", logit_scale)  # the dataclass is frozen
+        if self.attention_temperature is None and self.representer and self.attention == "cosine":
+            object.__setattr__(self, "attention_temperature", attention_temperature)
+
+    def for_backbone(self, dim: int, logit_scale: float) -> Self:
+        """The same model on a given CLIP: with its width, and its temperatures where none are given.
+
+        The one place that decides the temperatures.
+
+        Args:
+            dim: D of the CLIP.
+            logit_scale: the 1/tau that the CLIP has learned, at most 100.
+        """
+        config = dataclasses.replace(self, dim=dim)
+        config._fill(logit_scale, 1 / logit_scale)
+        return config
+
+    def check_temperatures(self, *names: str) -> None:
+        """`ValueError` for a temperature that nothing has decided yet."""
+        if missing := [name for name in names if getattr(self, name) is None]:
+            raise ValueError(
+                f"{missing[0]} is not known: take the CLIP's own with config.for_backbone(dim, logit_scale), give a "
+                f"number, or choose temperatures='fixed', which is that of OpenAI's weights"
+            )
 
     @property
     def num_heads(self) -> int:

@@ -47,7 +47,9 @@ class Variant:
         """`k3-top`, or with changes `k3-top-lr=0.001`."""
         return "-".join([run_name(self.k, self.negatives), *(f"{key}={value}" for key, value in self.changes.items())])
 
-    def run(self, prepared: Prepared, seed: int, split: str = "test", quiet: bool = False) -> Trained:
+    def run(
+        self, prepared: Prepared, seed: int, split: str = "test", quiet: bool = False, watch: bool = True
+    ) -> Trained:
         """Train (or load) and score; variants that differ in `inference` alone share one training."""
         trained_as = dataclasses.replace(self, inference=None)
         return train_and_score(
@@ -57,6 +59,7 @@ class Variant:
             seed=seed,
             split=split,
             quiet=quiet,
+            watch=watch,
             model=self.model,
             training=self.training,
             inference=self.inference,
@@ -141,7 +144,7 @@ def train_grid(
     rows = [table_row(ZERO_SHOT, "", "", "", score(logits[ZERO_SHOT][0], labels))]
     rows[0] |= beyond_top1(logits[ZERO_SHOT][0], labels, prepared.features.logit_scale)
     for variant, seed in jobs:
-        trained = variant.run(prepared, seed, split)
+        trained = variant.run(prepared, seed, split, watch=False)
         logits.setdefault(variant.name, []).append(trained.logits)
         row = table_row(variant.name, variant.k, variant.negatives if variant.k else "", seed, trained.scores)
         rows.append(row | beyond_top1(trained.logits, labels, trained.model.logit_scale.exp().item()))
@@ -191,14 +194,17 @@ def compare(ours: Tensor, theirs: Tensor) -> dict[str, float]:
     difference, low, high: points, with the 95% bootstrap interval over seeds and videos; seeds_better: how many seeds
     gain; mcnemar_p: the exact test on the videos, the median of the seeds' p, since seeds share their videos.
     """
-    points = [round(100 * x, 3) + 0.0 for x in paired_difference(ours, theirs)]
     p = torch.tensor([mcnemar(a, b) for a, b in zip(ours, theirs, strict=True)], dtype=torch.double)
     better = int((ours.sum(dim=1) > theirs.sum(dim=1)).sum())
     # The median of an even number of seeds is between two: the mean of both.
-    return dict(zip(("difference", "low", "high"), points, strict=True)) | {
-        "seeds_better": better,
-        "mcnemar_p": float(f"{p.quantile(0.5).item():.3g}"),
-    }
+    tests = {"seeds_better": better, "mcnemar_p": float(f"{p.quantile(0.5).item():.3g}")}
+    return difference(ours, theirs) | tests
+
+
+def difference(ours: Tensor, theirs: Tensor) -> dict[str, float]:
+    """difference, low, high of `compare`, alone."""
+    points = [round(100 * x, 3) + 0.0 for x in paired_difference(ours, theirs)]
+    return dict(zip(("difference", "low", "high"), points, strict=True))
 
 
 def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list[Tensor]], labels: Tensor):
@@ -220,8 +226,7 @@ def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list
         }
         if other and other.name != name:
             row |= {"against": other.name, **compare(right[name], right[other.name])}
-            top5 = compare(among5[name], among5[other.name])
-            row |= {f"top5_{key}": top5[key] for key in ("difference", "low", "high")}
+            row |= {f"top5_{key}": x for key, x in difference(among5[name], among5[other.name]).items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -251,17 +256,20 @@ def _reliability(logits: dict[str, list[Tensor]], labels: Tensor) -> pd.DataFram
     return pd.DataFrame(rows, columns=["run", "bin", "n", "confidence", "accuracy"])
 
 
-def train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int) -> None:
+def train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int, *, watch: bool = False) -> None:
     """Train the jobs in processes of their own; who asks for one of them afterwards finds it finished.
 
     A model of this size can't use two cores, two trainings can.
+
+    Args:
+        watch: see `train_and_score`.
     """
     if workers < 2:
         return  # they are trained when they are asked for
     trainings = {(dataclasses.replace(variant, inference=None).name, seed): (variant, seed) for variant, seed in jobs}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _load_once, (prepared.root, prepared.preset)) as pool:
-        running = [pool.submit(_train_one, *job) for job in trainings.values()]
+        running = [pool.submit(_train_one, *job, watch) for job in trainings.values()]
         for future in tqdm(running, desc="trainings", unit="run"):
             future.result()
 
@@ -272,5 +280,5 @@ def _load_once(root: Path, preset: str) -> None:
     _prepared = prepare(root, preset, quiet=True)
 
 
-def _train_one(variant: Variant, seed: int) -> None:
-    variant.run(_prepared, seed, quiet=True)
+def _train_one(variant: Variant, seed: int, watch: bool) -> None:
+    variant.run(_prepared, seed, quiet=True, watch=watch)

@@ -31,6 +31,7 @@ from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.optim import autocast_dtype, parameter_groups
 from mgdmkit.recognizer import write_labels
 from mgdmkit.runfolder import FolderError, claim, save_tensors
+from mgdmkit.small_clip import SMALL, small_config
 from mgdmkit.train import WORK, choose_device, choose_groups, fingerprint, fit, load_model, new_model, read_run
 
 POSITIONS = ("frame_positions", "positional_embedding", "pos_embed")  # ours, open_clip's, timm's
@@ -243,6 +244,8 @@ def _save_clip(clip: FrozenClip, image_encoder: nn.Module, folder: Path) -> None
 
 
 def _open_clip_config(clip: FrozenClip) -> dict[str, Any]:
+    if clip.name == SMALL:
+        return small_config()
     if Path(clip.name).is_dir():
         return json.loads((Path(clip.name) / "open_clip_config.json").read_text(encoding="utf-8"))
     model = open_clip.get_model_config(open_clip_name(clip.name))

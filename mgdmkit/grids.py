@@ -101,6 +101,7 @@ def depth_grid() -> list[Against]:
 
 
 READINGS: tuple[dict[str, Any], ...] = (
+    {"temperatures": "fixed"},
     {"target": "softmax10"},
     {"empty_columns": "uniform"},
     {"target": "softmax10", "empty_columns": "uniform"},
@@ -113,7 +114,7 @@ READINGS: tuple[dict[str, Any], ...] = (
     {"inference": "rerank"},
     {"frame_positions": False},
 )
-"""One departure from the defaults each; the third is the lineage's softmax(10 Q) in both of its effects."""
+"""One departure from the defaults each; the fourth is the lineage's softmax(10 Q) in both of its effects."""
 
 
 def compare_readings(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1) -> pd.DataFrame:
@@ -164,7 +165,7 @@ def learning_curves(
     """
     check_counts(seeds=seeds, workers=workers)
     jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
-    train_ahead(prepared, jobs, workers)
+    train_ahead(prepared, jobs, workers, watch=True)
     parts = []
     for variant, seed in jobs:
         history = pd.DataFrame(read_history(variant.run(prepared, seed, "val").folder))

@@ -23,17 +23,27 @@ class MGDMOutput(NamedTuple):
 
     logits: Tensor
     """(b, l, g) similarity of V[i, j] and E[j, m], times `logit_scale`."""
-    video_features: Tensor
-    """(b, l, D) V of eq. 16: video i as seen by the positive text of group j; (b, l, g, D) if guide="each"."""
+    frame_features: Tensor
+    """(b, T, D) f^d of eq. 14: the frames have seen one another."""
     text_features: Tensor
     """(l, g, D) E of eq. 18."""
     attention: Tensor
     """(b, l, T) V_att of eq. 15, which sums to 1 over the frames; (b, l, g, T) if guide="each"."""
 
+    @property
+    def video_features(self) -> Tensor:
+        """(b, l, D) V of eq. 16: video i as seen by the positive text of group j; (b, l, g, D) if guide="each"."""
+        return weighted_frames(self.frame_features, self.attention)
+
+
+def weighted_frames(f_d: Tensor, attention: Tensor) -> Tensor:
+    """V of eq. 16: frames (b, T, D) summed with weights (b, ..., T) -> (b, ..., D)."""
+    return torch.einsum("btd,b...t->b...d", f_d, attention)
+
 
 def quick_gelu(x: Tensor) -> Tensor:
     """The activation of OpenAI's CLIP."""
-    return x * torch.sigmoid(1.702 * x)
+    return F.silu(1.702 * x) / 1.702
 
 
 def transformer(dim: int, layers: int, heads: int, mlp_ratio: int) -> nn.TransformerEncoder:
@@ -66,13 +76,17 @@ class VideoRepresenter(nn.Module):
     def __init__(self, config: MGDMConfig):
         super().__init__()
         self.cosine, self.temperature = config.attention == "cosine", config.attention_temperature
+        if self.cosine:
+            config.check_temperatures("attention_temperature")
         self.blocks = transformer(config.dim, config.temporal_layers, config.num_heads, config.mlp_ratio)
         self.frame_positions = nn.Parameter(torch.empty(config.frames, config.dim)) if config.frame_positions else None
         if self.frame_positions is not None:
             nn.init.normal_(self.frame_positions, std=0.01)
 
     def forward(self, frame_features: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
-        return self.attend(self.encode(frame_features), guides)
+        f_d = self.encode(frame_features)
+        attention = self.attend(f_d, guides)
+        return weighted_frames(f_d, attention), attention
 
     def encode(self, frame_features: Tensor) -> Tensor:
         """f (b, T, D) -> f^d (b, T, D): the frames have seen one another (eq. 13-14)."""
@@ -80,32 +94,27 @@ class VideoRepresenter(nn.Module):
         x = f if self.frame_positions is None else f + self.frame_positions
         return f + self.blocks(x)  # the residual adds f without its positions
 
-    def attend(self, f_d: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
-        """V, the frames weighted by how well they fit a text, and the weights (eq. 15-16)."""
+    def attend(self, f_d: Tensor, guides: Tensor) -> Tensor:
+        """How much each frame weighs: how well it fits a text (eq. 15)."""
         if self.cosine:
             scores = torch.einsum("btd,...d->b...t", F.normalize(f_d, dim=-1), F.normalize(guides, dim=-1))
             scores = scores / self.temperature
         else:
             scores = torch.einsum("btd,...d->b...t", f_d, guides)
-        attention = torch.softmax(scores, dim=-1)  # eq. 15
-        return torch.einsum("btd,b...t->b...d", f_d, attention), attention  # eq. 16
+        return torch.softmax(scores, dim=-1)
 
 
 class MeanOfFrames(nn.Module):
     """Table 7's "without video representer": every text sees the plain mean of the frames."""
 
-    def forward(self, frame_features: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
-        return self.attend(self.encode(frame_features), guides)
-
     def encode(self, frame_features: Tensor) -> Tensor:
         """The frames as they are."""
         return frame_features
 
-    def attend(self, f_d: Tensor, guides: Tensor) -> tuple[Tensor, Tensor]:
-        """(b, l, D) the mean, and (b, l, T) the weights 1/T."""
+    def attend(self, f_d: Tensor, guides: Tensor) -> Tensor:
+        """(b, l, T) the weights, 1/T."""
         b, T, _ = f_d.shape
-        attention = f_d.new_full((b, len(guides), T), 1 / T)
-        return torch.einsum("btd,blt->bld", f_d, attention), attention
+        return f_d.new_full((b, len(guides), T), 1 / T)
 
 
 class SemanticDiscriminator(nn.Module):
@@ -143,6 +152,7 @@ class MGDM(nn.Module):
 
     def __init__(self, config: MGDMConfig):
         super().__init__()
+        config.check_temperatures("logit_scale")
         self.config = config
         self.representer = VideoRepresenter(config) if config.representer else MeanOfFrames()
         self.discriminator = SemanticDiscriminator(config) if config.discriminator else RawTexts()
@@ -182,13 +192,21 @@ class MGDM(nn.Module):
             return self.compare(f_d.to(guides.dtype), guides, E.to(guides.dtype))
 
     def compare(self, f_d: Tensor, guides: Tensor, E: Tensor) -> MGDMOutput:
-        """What the two modules made of frames and texts -> attention, V and logits (eq. 15-16 and 4)."""
-        V, attention = self.representer.attend(f_d, guides)  # (b, l, D), (b, l, T)
-        video = F.normalize(V, dim=-1) if self.config.similarity == "cosine" else V
-        pairs = "blgd,lgd->blg" if guides.ndim == 3 else "bld,lgd->blg"  # V is (b, l, g, D) if each text guides
-        similarity = torch.einsum(pairs, video, F.normalize(E, dim=-1))  # eq. 4
+        """What the two modules made of frames and texts -> attention and logits (eq. 15-16 and 4).
+
+        V = sum_t A_t f_t itself is never made, since b*l vectors of D numbers take most of the memory and time:
+        V . E = sum_t A_t (f_t . E), and |V|^2 = A G A' with the T x T products G of the video's own frames.
+        """
+        A = self.representer.attend(f_d, guides)  # (b, l, T), or (b, l, g, T) if each text guides
+        frames_and_texts = torch.einsum("btd,lgd->blgt", f_d, F.normalize(E, dim=-1))
+        similarity = (A if A.ndim == 4 else A[:, :, None]).mul(frames_and_texts).sum(dim=-1)  # V . E, (b, l, g)
+        if self.config.similarity == "cosine":
+            G = f_d @ f_d.mT  # (b, T, T)
+            squared = torch.einsum("b...t,bts->b...s", A, G).mul(A).sum(dim=-1)  # |V|^2, (b, l) or (b, l, g)
+            length = squared.clamp(min=1e-24).sqrt()
+            similarity = similarity / (length if A.ndim == 4 else length[:, :, None])  # eq. 4
         logits = similarity * self.logit_scale.exp()  # 1/tau of eq. 7-8
-        return MGDMOutput(logits, V, E, attention)
+        return MGDMOutput(logits, f_d, E, A)
 
     @torch.no_grad()
     def clamp_logit_scale(self) -> None:

@@ -1,18 +1,19 @@
-"""The main job on the embedded dataset: clips, small CLIP, features, negatives, training, scores.
+"""The main job on the embedded dataset: clips, features by the small CLIP, negatives, training, scores.
 
 Every step is the library call that a user's own folder needs too; what a preset already left on disk is taken from
 there. Notebooks and experiments share this file, so that they speak of the same numbers.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mgdmkit.clip import FrozenClip
+from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
-from mgdmkit.distributed import gather, main_first, shard
+from mgdmkit.distributed import barrier, gather, is_main, shard
 from mgdmkit.evaluate import Scores, score
 from mgdmkit.exclusions import Excluded
 from mgdmkit.features import CorpusTexts, Features, corpus_texts, extract_features, load_features, read_recipe
@@ -20,8 +21,8 @@ from mgdmkit.inference import Inference, predict
 from mgdmkit.manifest import Manifest, read_manifest
 from mgdmkit.mining import Negatives, load_negatives, mine_negatives, negative_names, save_negatives
 from mgdmkit.model import MGDM
-from mgdmkit.pretrain import PretrainConfig, StickStills, pretrain
 from mgdmkit.recognizer import write_labels
+from mgdmkit.small_clip import SMALL
 from mgdmkit.stickactions import StickActionsConfig, generate
 from mgdmkit.train import Videos, train
 
@@ -34,7 +35,6 @@ class Preset:
     """How much work a preset asks for."""
 
     dataset: StickActionsConfig
-    clip: PretrainConfig
     training: dict[str, Any] = field(default_factory=dict)
     """What differs from `SMALL_TRAIN`."""
 
@@ -43,16 +43,12 @@ PRESETS = {
     # Seconds: for tests, where only the path counts and every score is poor.
     "smoke": Preset(
         StickActionsConfig(train_per_class=2, val_per_class=1, test_per_class=1, size=64),
-        PretrainConfig(steps=4, batch_size=32),
         {"epochs": 2, "warmup_epochs": 0.0},
     ),
     # Minutes on two cores: what the README promises.
-    "demo": Preset(StickActionsConfig(), PretrainConfig()),
-    # An hour: more clips and a better CLIP.
-    "full": Preset(
-        StickActionsConfig(train_per_class=40, val_per_class=10, test_per_class=20),
-        PretrainConfig(steps=4000, batch_size=256),
-    ),
+    "demo": Preset(StickActionsConfig()),
+    # An hour: more clips.
+    "full": Preset(StickActionsConfig(train_per_class=40, val_per_class=10, test_per_class=20)),
 }
 
 
@@ -90,7 +86,7 @@ class Prepared:
 
 
 def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = None, quiet: bool = False) -> Prepared:
-    """Make, or load, StickActions, the small CLIP, features and mined negatives under `root`.
+    """Make, or load, StickActions, its features by the small CLIP, and mined negatives under `root`.
 
     With the preset "own" nothing is made: `root` holds `features` and `negatives.csv`, made by `mgdm features` and
     `mgdm mine` from any videos, with any corpus. Of a corpus only the labels that were mined for a clip are known
@@ -110,7 +106,7 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
         return Prepared(root, preset, features, negatives, corpus=corpus)
     chosen = PRESETS[preset]
     manifest = read_manifest(generate(root / "stickactions", chosen.dataset))
-    clip = pretrain(StickStills(chosen.clip), chosen.clip, root / "clip", quiet=quiet)
+    clip = load_clip(SMALL)
     features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
     negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
     return Prepared(root, preset, features, negatives, manifest, clip)
@@ -140,18 +136,18 @@ def mine_to_csv(
         names=ids[own],
     )
     negatives = Negatives(*(gather(part, len(ids)) for part in mined))
-    with main_first():  # the others find that it agrees
-        try:
-            agrees = _agree(load_negatives(path, ids, corpus.labels, labels), negatives)
-        except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
-            agrees = False
-        if not agrees:
-            save_negatives(path, negatives, ids, labels, corpus.labels)
+    if is_main() and not _agrees(path, negatives, ids, corpus.labels, labels):
+        save_negatives(path, negatives, ids, labels, corpus.labels)
+    barrier()  # it is there for all
     return negatives
 
 
-def _agree(written: Negatives, mined: Negatives) -> bool:
+def _agrees(path: Path, mined: Negatives, ids: list[str], corpus: Sequence[str], labels: Tensor) -> bool:
     """Whether a CSV holds these negatives, as far as its six digits tell: another corpus has other scores."""
+    try:
+        written = load_negatives(path, ids, corpus, labels)
+    except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
+        return False
     same = written.indices.equal(mined.indices) and written.positive_rank.equal(mined.positive_rank)
     return same and written.scores.allclose(mined.scores, rtol=1e-5)
 
@@ -182,6 +178,7 @@ def train_and_score(
     split: str = "test",
     device: str = "auto",
     quiet: bool = False,
+    watch: bool = True,
     model: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     inference: Inference | None = None,
@@ -190,18 +187,21 @@ def train_and_score(
     """Train (or load) one MGDM under `root/runs` and score it on a split.
 
     Args:
+        watch: score the validation split after each epoch, for the history; it decides nothing and takes a tenth of the
+            time.
         model, training: what differs from the small model and the preset's training.
         inference: how it is tested, see `predict`.
         name: the run's folder; needed when `model` or `training` are given, so that runs stay apart.
     """
     D, T = prepared.features.text_features.shape[1], prepared.features.frame_features.shape[1]
-    model_config = replace(MGDMConfig(dim=D, frames=T, heads=max(1, D // 64)), **{**SMALL_MODEL, **(model or {})})
+    model_config = MGDMConfig(frames=T, **{**SMALL_MODEL, **(model or {})})
+    model_config = model_config.for_backbone(D, prepared.features.logit_scale)
     of_preset = {} if prepared.preset == OWN else PRESETS[prepared.preset].training
     options = {**SMALL_TRAIN, **of_preset, **(training or {})}
     config = TrainConfig(k=k, negatives=negatives, seed=seed, **options)
     name = name or f"{run_name(k, config.negatives)}-seed{seed}"
     folder = prepared.root / "runs" / name
-    has_val = "val" in set(prepared.features.clips["split"])  # own videos need not have any
+    watch = watch and "val" in set(prepared.features.clips["split"])  # own videos need not have any
     network = train(
         model_config,
         config,
@@ -209,7 +209,7 @@ def train_and_score(
         prepared.texts.text_features,
         folder,
         negatives=prepared.negatives_of("train"),
-        validation=prepared.videos("val") if has_val else None,
+        validation=prepared.videos("val") if watch else None,
         classes=len(prepared.features.classes),
         device=device,
         quiet=quiet,

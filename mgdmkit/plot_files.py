@@ -2,11 +2,12 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-KINDS = {"png": {}, "svg": {"metadata": {"Date": None}}}  # no date: the same drawing gives the same bytes
+DETAILS = {".svg": {"metadata": {"Date": None}}}  # no date: the same drawing gives the same bytes
 
 
 def save(figure: Figure, path: Path | str, dpi: int = 150) -> None:
@@ -17,11 +18,16 @@ def save(figure: Figure, path: Path | str, dpi: int = 150) -> None:
         dpi: pixels per inch of the PNG, and of the photographs in the SVG.
     """
     path = Path(path)
+    for kind in ("png", "svg"):
+        save_as(figure, path.with_name(f"{path.name}.{kind}"), dpi)
+
+
+def save_as(figure: Figure, path: Path, dpi: int = 150, **options: Any) -> Path:
+    """Write one file, of the kind that its ending names, whole or not at all; `options` are those of `savefig`."""
+    drawn = io.BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "mgdmkit"}):  # text stays text; ids without chance
+        figure.savefig(drawn, format=path.suffix[1:], dpi=dpi, **DETAILS.get(path.suffix, {}), **options)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for kind, details in KINDS.items():
-        drawn = io.BytesIO()
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "mgdmkit"}):  # text stays text; ids without chance
-            figure.savefig(drawn, format=kind, dpi=dpi, **details)
-        temporary = path.with_name(f".{path.name}.{kind}.tmp")
-        temporary.write_bytes(drawn.getvalue())
-        temporary.replace(path.with_name(f"{path.name}.{kind}"))
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(drawn.getvalue())
+    return temporary.replace(path)

@@ -1,11 +1,11 @@
 """The kit's figures: one function a figure. Arrays or tensors in, an Axes (or several) in and out; no model.
 
 They live in `plot_*.py`, by what they show: videos, matrices, runs, classes, the space of Figures 4-5. `save` writes
-a figure to files.
+a figure to files, `save_as` one of them.
 """
 
 from mgdmkit.plot_classes import calibration, gain_by_confusability
-from mgdmkit.plot_files import save
+from mgdmkit.plot_files import save, save_as
 from mgdmkit.plot_matrices import confusion, confusion_change, matrix, negatives_map
 from mgdmkit.plot_runs import costs, differences, k_curve, learning_curves, loss_curves, scores
 from mgdmkit.plot_space import Sample, fig5, margins, split_similarity, split_vectors
@@ -40,6 +40,7 @@ __all__ = [
     "predictions",
     "sampling",
     "save",
+    "save_as",
     "scores",
     "split_similarity",
     "split_vectors",

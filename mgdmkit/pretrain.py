@@ -1,6 +1,6 @@
 """Training the small CLIP from scratch, contrastively, on stills and their captions.
 
-It stands in for a pretrained CLIP where none can be had. The loss is eq. 5-9 with k = 0 on pictures instead
+The loss is eq. 5-9 with k = 0 on pictures instead
 of videos: pictures of a batch that share a caption are positives of one another. No picture is shown twice:
 stick stills are rendered anew for every step, real frames are drawn and cropped anew.
 """
@@ -9,7 +9,6 @@ import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import open_clip
 import torch
@@ -18,13 +17,14 @@ from torch.utils.data import Dataset, Subset
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
-from mgdmkit.clip import SMALL_CLIP, FrozenClip, load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.config import Config, write_text_atomic
 from mgdmkit.corpus import PROMPT
 from mgdmkit.features import load_batches
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.manifest import Manifest
 from mgdmkit.runfolder import claim, load_checkpoint, save_checkpoint
+from mgdmkit.small_clip import new_small_clip, save_small_clip, small_config
 from mgdmkit.stickactions import DATASET_VERSION, render_still
 from mgdmkit.train import choose_device, learning_rate, parameter_groups
 from mgdmkit.video import read_segments
@@ -53,16 +53,12 @@ class PretrainConfig(Config):
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
 
 
-def _small_clip() -> dict[str, Any]:
-    return json.loads(SMALL_CLIP.read_text(encoding="utf-8"))
-
-
 class StickStills(Dataset):
     """Fresh StickActions stills with captions: item i is a batch, a function of (seed, i) alone."""
 
     def __init__(self, config: PretrainConfig):
         self.seed, self.batch_size = config.seed, config.batch_size
-        self.image_size = _small_clip()["model_cfg"]["vision_cfg"]["image_size"]
+        self.image_size = small_config()["model_cfg"]["vision_cfg"]["image_size"]
         self.fingerprint = f"StickActions {DATASET_VERSION}"
 
     def __getitem__(self, i: int) -> tuple[Tensor, list[str]]:
@@ -87,7 +83,7 @@ class ClipStills(Dataset):
     def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 16):
         self.paths, self.labels = manifest.video_paths, list(manifest.table["label"])
         self.seed, self.batch_size, self.frames_per_clip = config.seed, config.batch_size, frames_per_clip
-        size = _small_clip()["model_cfg"]["vision_cfg"]["image_size"]
+        size = small_config()["model_cfg"]["vision_cfg"]["image_size"]
         self.short_side = round(1.25 * size)
         self.crop = v2.RandomResizedCrop(size, scale=(0.4, 1.0), ratio=(0.8, 1.25), antialias=True)
         self.fingerprint = f"manifest {manifest.fingerprint()}"
@@ -128,7 +124,7 @@ def pretrain(
     Raises:
         FolderError: when `out` holds a CLIP trained otherwise.
     """
-    model = _small_clip()
+    model = small_config()
     recipe = {"config": config.to_dict(), "stills": stills.fingerprint, "model": model}
     claim(out / "clip_training.json", recipe)
     if (out / "open_clip_model.safetensors").is_file():
@@ -175,6 +171,6 @@ def contrastive_loss(model: nn.Module, pictures: Tensor, tokens: Tensor) -> Tens
 
 def normalise(pictures: Tensor) -> Tensor:
     """uint8 (n, 3, S, S) -> float, with the mean and deviation of the small CLIP's preprocessing."""
-    preprocess = _small_clip()["preprocess_cfg"]
+    preprocess = small_config()["preprocess_cfg"]
     mean, std = (pictures.new_tensor(preprocess[key], dtype=torch.float32).view(3, 1, 1) for key in ("mean", "std"))
     return (pictures.float() / 255 - mean) / std

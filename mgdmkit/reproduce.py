@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mgdmkit.clip_weights import check_folder
 from mgdmkit.distributed import barrier, is_main
 from mgdmkit.features import read_recipe
 from mgdmkit.recipes import NONE, Overrides, Recipe, table_recipes
@@ -85,10 +86,7 @@ def check_job(source: Source | None, recipes: Sequence[Recipe], options: Options
             f"the rows {', '.join(r.row for r in recipes)} differ in clip, prompt, corpus, scored, frames or "
             f"precision, so they can't share features and negatives; run them one by one into other folders"
         )
-    if recipes[0].pretrained and Path(recipes[0].clip).is_dir():
-        raise ValueError(
-            f"{recipes[0].clip} is a folder, which has its own weights; leave --pretrained {recipes[0].pretrained} out"
-        )
+    check_folder(recipes[0].clip, recipes[0].pretrained)
     if source is None:
         return
     if source.is_features and not options.frozen:

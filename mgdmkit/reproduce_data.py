@@ -4,7 +4,7 @@ They come as a manifest, or as a folder of features, which is enough where CLIP 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -97,12 +97,17 @@ def open_source(path: Path, dataset: str | None = None, official_split: int | No
     return Source(path, dataset_of(classes, path, dataset), table, classes, official_split)
 
 
-def open_sources(path: Path, dataset: str | None, splits: Sequence[int | None]) -> list[Source]:
-    """`open_source` for each of the official splits; once for a dataset that has none of its own, as Kinetics-400."""
+def open_sources(path: Path, dataset: str | None, splits: Sequence[int]) -> list[Source]:
+    """`open_source` in each of the official splits, read once; for a dataset without such, as Kinetics-400, as it is.
+
+    Args:
+        splits: none for the first, as `open_source`.
+    """
     source = open_source(path, dataset)
-    if "split1" not in dataset_card(source.dataset)["splits"]:
+    if not splits or "split1" not in dataset_card(source.dataset)["splits"]:
         return [source]
-    return [open_source(path, dataset, split) for split in splits]
+    tables = {split: take_official_split(source.table, split, path) for split in splits}
+    return [replace(source, table=table, official_split=split) for split, table in tables.items()]
 
 
 def manifest_command(dataset: str | None, path: Path | None) -> str:

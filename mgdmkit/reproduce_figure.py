@@ -4,7 +4,6 @@ A row for each dataset, one clip: on the left the video against the raw text emb
 discriminated ones. `plots.split_similarity` says what the two axes are, and notebook 08 how little they prove.
 """
 
-import io
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,7 +38,7 @@ def figure5(
     folder: Path | None = None,
     options: Options = DEFAULT,
 ) -> Path:
-    """Draw `out/figure5.png` and write its points to `out/figure5.csv`.
+    """Draw `out/figure5.png` and `.svg` and write its points to `out/figure5.csv`.
 
     Args:
         sources: the clips of each dataset, from `open_source`; a row each.
@@ -57,7 +56,7 @@ def figure5(
     for recipe, source, run, clip in zip(recipes, sources, runs, clips or [None] * len(sources), strict=True):
         tables.append(points(run, _features(recipe, source, out, run, options), clip).assign(dataset=source.dataset))
     write_text_atomic(out / "figure5.csv", pd.concat(tables).to_csv(index=False))
-    _save(_draw(tables), out / "figure5.png")
+    plots.save(_draw(tables), out / "figure5")
     return out / "figure5.png"
 
 
@@ -128,11 +127,3 @@ def _draw(tables: Sequence[pd.DataFrame]) -> Figure:
         points = [(panels[panel]["x"], panels[panel]["y"]) for panel in PANELS]
         samples.append(plots.Sample(f"{title}: {name}", true, *points))
     return plots.fig5(samples, figure=Figure())
-
-
-def _save(figure: Figure, path: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(picture.getvalue())
-    temporary.replace(path)

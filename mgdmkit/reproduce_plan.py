@@ -112,13 +112,15 @@ def _missing_weights(clip: str, pretrained: str | None) -> list[str]:
     """As `load_clip` would look for them, but without loading or downloading anything."""
     if doubt := activation_doubt(clip, pretrained):
         return [f"to be decided: {doubt}"]
-    if Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()) or openai_download(clip, pretrained):
+    if Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()):
         return []
     tag = open_clip.get_pretrained_cfg(clip, pretrained) if pretrained and clip in open_clip.list_models() else None
     if not tag:
         return [f"missing: {clip!r} with weights {pretrained!r} is neither there nor known; see `mgdm features --help`"]
     repository = str(tag.get("hf_hub", "")).strip("/")
     if repository and any(isinstance(try_to_load_from_cache(repository, name), str) for name in WEIGHT_FILES):
+        return []
+    if openai_download(clip, pretrained):
         return []
     return [f"missing: the weights {pretrained!r} of {clip} are not in {constants.HF_HUB_CACHE}: they'd be downloaded"]
 
@@ -131,7 +133,8 @@ def row_pmac(recipe: Recipe, clips: dict[str, int], frozen: bool) -> float:
         frozen: on cached features, without CLIP's image encoder.
     """
     clip, b = _clip_gmac(recipe.clip, recipe.model.frames), recipe.train.batch_size
-    model = replace(recipe.model, dim=round(1e9 * clip["similarity (eq. 4)"]))  # of one text: D multiply-adds
+    frames = recipe.model.frames
+    model = replace(recipe.model, dim=round(1e9 * clip["attention over frames (eq. 15)"] / frames))  # T x D of one text
     step = 3 * module_gmac(model, recipe.train.k, groups=b, together=b)
     look = module_gmac(model, 0, groups=clips["classes"], together=SCORED_TOGETHER)
     if not frozen:
@@ -154,11 +157,12 @@ def module_gmac(model: MGDMConfig, k: int, *, groups: int, together: int) -> flo
     """
     T, D, g = model.frames, model.dim, 1 + k
     with torch.device("meta"):
-        modules, video, group = MGDM(model).eval(), torch.empty(1, T, D), torch.empty(1, g, D)
-    macs = groups * g * D  # eq. 4
+        modules = MGDM(model.for_backbone(D, 100)).eval()  # which temperature it has changes no count
+        video, group = torch.empty(1, T, D), torch.empty(1, g, D)
+    macs = groups * g * T * D + T * T * (D + groups)  # eq. 16 and 4, and the length of V
     if model.representer:
         macs += count(modules.representer, lambda: modules.representer.encode(video)).macs  # eq. 13-14
-        macs += groups * 2 * T * D  # eq. 15-16
+        macs += groups * T * D  # eq. 15
     if model.discriminator:
         macs += count(modules.discriminator, lambda: modules.discriminator(group)).macs * groups / together  # eq. 17-18
     return macs / 1e9

@@ -156,7 +156,7 @@ def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Optio
     features, texts = prepared.features, prepared.texts.text_features
     training, scored, C = features.split("train"), features.split(recipe.scored), len(features.classes)
     model = train(
-        replace(recipe.model, dim=texts.shape[1]),
+        recipe.model.for_backbone(texts.shape[1], features.logit_scale),
         recipe.train,
         Videos(training.frame_features, training.labels),
         texts,
@@ -174,7 +174,7 @@ def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Optio
 
 def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
     network = finetune(
-        replace(recipe.model, dim=prepared.texts.text_features.shape[1]),
+        recipe.model.for_backbone(prepared.texts.text_features.shape[1], prepared.clip.logit_scale),
         recipe.train,
         recipe.finetune,
         prepared.clip,

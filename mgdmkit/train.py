@@ -292,9 +292,15 @@ def load_model(run: Path, device: str = "cpu") -> MGDM:
 def read_run(run: Path) -> dict[str, Any]:
     """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}.
 
-    `FolderError` when its `config.json` is missing or damaged.
+    `FolderError` when its `config.json` is missing or damaged, or from before the temperatures were the backbone's.
     """
-    return read_json(run / "config.json", ANEW, keys=("model", "train"))
+    made = read_json(run / "config.json", ANEW, keys=("model", "train"))
+    if "temperatures" not in made["model"]:
+        raise FolderError(
+            f"{run} was trained when the kit fixed the two temperatures to those of OpenAI's CLIP, whatever the CLIP; "
+            f"now they are the CLIP's own, so that the run compares with no other: train it anew, into another folder"
+        )
+    return made
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:

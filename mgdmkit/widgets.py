@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from mgdmkit import inspection_figure as drawing
 from mgdmkit import inspection_html as html
+from mgdmkit import plots
 from mgdmkit.corpus import write_rows
 from mgdmkit.features import CorpusTexts, Features
 from mgdmkit.inspection import Inspection, Question, View
@@ -97,7 +98,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         self._choose()
         self._summarise()
         if self.inspection.problems:
-            self._say(" ".join(self.inspection.problems), alarm=True)
+            self._say_what_lasts()
 
     def _connect(self) -> None:
         c = self.controls
@@ -171,7 +172,7 @@ class HardNegativeInspector(ipywidgets.VBox):
     def _show(self, row: int) -> None:
         c, view = self.controls, self.inspection.view(row)
         self.view = view
-        self._say("")  # what was said was of another video
+        self._say_what_lasts()  # what was said was of another video
         with self._silence():
             c.chosen.options = self._choices(view)
             c.chosen.value = view.own
@@ -310,11 +311,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         """Save the current view as `inspector-ID.png` or `.svg` and return its path."""
         figure = self.figure()
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self.view.clip)
-        path = self.exports / f"inspector-{name}.{kind}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        figure.savefig(temporary, format=kind, dpi=150, bbox_inches=figure.bbox_inches)
-        return temporary.replace(path)
+        return plots.save_as(figure, self.exports / f"inspector-{name}.{kind}", bbox_inches=figure.bbox_inches)
 
     def save_selection(self) -> Path:
         """Save the videos that match as `selection.csv`, with every model's rank and the negatives; its path."""
@@ -333,6 +330,10 @@ class HardNegativeInspector(ipywidgets.VBox):
             yield
         finally:
             self._quiet = False
+
+    def _say_what_lasts(self) -> None:
+        """What holds for every video: what had to be left out; mostly nothing."""
+        self._say(" ".join(self.inspection.problems), alarm=bool(self.inspection.problems))
 
     def _say(self, text: str, alarm: bool = False) -> None:
         self.controls.message.value = html.alarm(text) if alarm else html.status(text)

@@ -15,7 +15,7 @@ from mgdmkit.train import new_model
 
 T, D = 4, 8
 CLASSES = ("golf", "golf driving", "run", "sit <down>")
-CONFIG = MGDMConfig(dim=D, frames=T, temporal_layers=1, semantic_layers=1, heads=1)
+CONFIG = MGDMConfig(dim=D, frames=T, temporal_layers=1, semantic_layers=1, heads=1, temperatures="fixed")
 
 
 def small_features(N: int = 6, seed: int = 0) -> Features:

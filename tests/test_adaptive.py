@@ -46,7 +46,16 @@ def test_an_absent_column_has_no_gradient():
 @pytest.mark.parametrize("guide", ["positive", "each"])
 def test_nobody_attends_to_an_absent_text(context, guide):
     torch.manual_seed(0)
-    config = MGDMConfig(dim=16, frames=4, heads=2, temporal_layers=1, semantic_layers=1, context=context, guide=guide)
+    config = MGDMConfig(
+        dim=16,
+        frames=4,
+        heads=2,
+        temporal_layers=1,
+        semantic_layers=1,
+        context=context,
+        guide=guide,
+        temperatures="fixed",
+    )
     model, frames, texts = MGDM(config), torch.randn(2, 4, 16), torch.randn(2, 3, 16)
     absent = torch.tensor([[False, False, True], [False, False, True]])
     whole, other = (
@@ -61,7 +70,7 @@ def test_training_with_all_negatives_within_the_margin_is_training_with_the_hard
     torch.manual_seed(0)
     labels, texts = torch.arange(8) % 4, torch.randn(4, 16)
     videos = Videos(torch.randn(8, 4, 16), labels)
-    model = MGDMConfig(dim=16, frames=4, heads=2, temporal_layers=1, semantic_layers=1)
+    model = MGDMConfig(dim=16, frames=4, heads=2, temporal_layers=1, semantic_layers=1, temperatures="fixed")
     others = torch.stack([torch.tensor([j for j in range(4) if j != label]) for label in labels])
     mined = Negatives(others, torch.full((8, 3), 0.1), torch.zeros(8, dtype=torch.long), torch.full((8,), 0.5))
     weights = {}

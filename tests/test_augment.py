@@ -8,9 +8,10 @@ from narrow_clip import narrow_clip  # noqa: F401
 
 import mgdmkit.augment as module
 from mgdmkit.augment import Clips, RandomView, label_indices
-from mgdmkit.clip import load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import load_clip
 from mgdmkit.config import FineTuneConfig
 from mgdmkit.manifest import read_manifest, write_manifest
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.video import VideoError, segment_indices
 
 T, S = 3, 64

@@ -393,7 +393,7 @@ def test_complexity_shows_three_tables_and_writes_the_first(tmp_path):
     assert (ended.status, ended.err, ended.out[-1]) == (0, "", f"table: {tmp_path}/new/t.csv")
     words = [" ".join(line.split()) for line in ended.out]
     assert "CLIP 834.681176 1302.854143 258.720768 427.616513" in words
-    assert "MGDM, k = 7 835.209658 1350.198344 296.500224 484.331777" in words
+    assert "MGDM, k = 7 835.209658 1350.198620 296.500224 484.331777" in words
     assert [line for line in words if line.endswith(" True")] == [
         "6 2 835.143598 835.209658 True",
         "5 3 835.072819 835.171910 True",

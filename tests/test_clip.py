@@ -15,11 +15,14 @@ from narrow_clip import narrow
 from offline import offline  # noqa: F401
 from open_clip import factory
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from mgdmkit.clip import load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import load_clip
 from mgdmkit.clip_weights import ClipWeightsError, ClipWeightsWarning, activation_doubt
+from mgdmkit.corpus import prompts
+from mgdmkit.small_clip import TRAINING, WEIGHTS, difference_from_shipped, new_small_clip, pack, save_small_clip
+from mgdmkit.stickactions import LABELS
 
 TEXTS = ["open a door", "This is a video about closing a door"]
 TINY = {
@@ -103,12 +106,55 @@ def test_the_preprocessing_is_the_configured_one(folder):
 def test_the_logit_scale_is_at_most_100(tmp_path, monkeypatch):
     narrow(monkeypatch, tmp_path)
     model = new_small_clip(0)
-    scales = []
-    for exponent in (3.0, 5.0):
+
+    def scale(exponent: float) -> float:
         model.logit_scale.data.fill_(exponent)
         save_small_clip(model, tmp_path / "clip")
-        scales.append(load_clip(str(tmp_path / "clip")).logit_scale)
-    assert scales == [pytest.approx(np.exp(3.0), rel=1e-6), 100.0]
+        return load_clip(str(tmp_path / "clip")).logit_scale
+
+    assert scale(3.0) == pytest.approx(np.exp(3.0), rel=1e-6)
+    openai = np.log(100)
+    assert {scale(openai), scale(float(np.float16(openai)))} == {100.0}, "to the bit, in both precisions"
+    with pytest.warns(ClipWeightsWarning, match=r"logit scale of 148\.4; the kit takes 100"):
+        assert scale(5.0) == 100.0
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load_clip("small")
+
+
+def test_the_small_clip_that_comes_with_the_kit_is_the_one_of_its_record(shipped):
+    record = json.loads(TRAINING.read_text(encoding="utf-8"))
+    assert shipped.fingerprint == record["fingerprint"]
+    assert shipped.logit_scale == pytest.approx(record["history"][-1]["logit_scale"], rel=2e-3), "half precision"
+    assert WEIGHTS.stat().st_size < 4e6
+    assert shipped.name == "small" and (shipped.dim, shipped.model.visual.image_size) == (128, (64, 64))
+
+
+def test_the_small_clip_that_comes_with_the_kit_survives_its_own_packing(shipped, tmp_path):
+    weights = shipped.model.state_dict()
+    assert difference_from_shipped(weights) == 0
+    changed = {name: tensor.clone() for name, tensor in weights.items()}
+    changed["visual.proj"][0, 0] += 0.5
+    assert difference_from_shipped(changed) == pytest.approx(0.5, rel=1e-3)
+    ids = load_file(WEIGHTS)["token_embedding.weight.ids"].tolist()
+    assert pack(weights, ids, tmp_path / "again.safetensors").read_bytes() == WEIGHTS.read_bytes()
+
+
+def test_the_small_clip_knows_every_word_of_the_labels(shipped):
+    ids = set(load_file(WEIGHTS)["token_embedding.weight.ids"].tolist())
+    assert set(shipped.tokenizer(prompts(LABELS)).flatten().tolist()) <= ids
+    assert len(ids) < 500
+
+
+def test_the_small_clip_is_saved_and_opened_like_any_other(shipped, tmp_path):
+    save_small_clip(shipped.model, tmp_path / "clip")
+    opened = load_clip(str(tmp_path / "clip"))
+    assert opened.fingerprint == shipped.fingerprint
+    assert torch.equal(opened.encode_text(prompts(LABELS[:3])), shipped.encode_text(prompts(LABELS[:3])))
+    with pytest.raises(ValueError, match="own weights"):
+        load_clip("small", "openai")
 
 
 def test_the_fingerprint_tells_one_changed_weight_and_other_preprocessing(tmp_path, monkeypatch):

@@ -11,10 +11,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mgdmkit import complexity
-from mgdmkit.clip import SMALL_CLIP
 from mgdmkit.complexity import PAPER_TABLE8, added, count, parts, splits, table8
 from mgdmkit.config import MGDMConfig
 from mgdmkit.model import MGDM
+from mgdmkit.small_clip import CONFIG
 
 L14_PARAMETERS = 427_616_513
 MLP = 2 * 768 * 3072
@@ -81,7 +81,7 @@ def test_true_parameters(large):
     clip, none, seven = rounded(large["true_mparams"], 1e6)
     assert clip == L14_PARAMETERS
     with torch.device("meta"):
-        model = MGDM(MGDMConfig())
+        model = MGDM(MGDMConfig(temperatures="fixed"))
     own = sum(p.numel() for p in model.parameters()) - 1  # its logit scale takes the place of CLIP's
     assert none == seven == clip + own
     block = 12 * 768**2 + 13 * 768
@@ -95,8 +95,8 @@ def test_true_cost_of_clip_is_half_as_much_again_as_the_paper_counts(large):
 @pytest.mark.parametrize("clip", ["ViT-B-32", "ViT-L-14", "ViT-M-16-alt", "ViT-L-14-CLIPA", "small"])
 def test_encoders_against_the_flop_counter(clip, tmp_path):
     if clip == "small":
-        config = json.loads(SMALL_CLIP.read_text(encoding="utf-8"))["model_cfg"]
-        (tmp_path / "open_clip_config.json").write_bytes(SMALL_CLIP.read_bytes())
+        config = json.loads(CONFIG.read_text(encoding="utf-8"))["model_cfg"]
+        (tmp_path / "open_clip_config.json").write_bytes(CONFIG.read_bytes())
     else:
         config = open_clip.get_model_config(clip)
     with torch.device("meta"):
@@ -119,7 +119,7 @@ def test_encoders_against_the_flop_counter(clip, tmp_path):
 def test_modules_against_the_flop_counter(frames, k, classes):
     table = parts("ViT-B-32", frames, k, classes, temporal_layers=3, semantic_layers=1)
     with torch.device("meta"):
-        model = MGDM(MGDMConfig(512, frames, temporal_layers=3, semantic_layers=1)).eval()
+        model = MGDM(MGDMConfig(512, frames, temporal_layers=3, semantic_layers=1, temperatures="fixed")).eval()
         video, texts = torch.empty(1, frames, 512), torch.empty(classes, 1 + k, 512)
         whole = multiply_adds(lambda: model(video, texts))
         blocks = (
@@ -129,7 +129,7 @@ def test_modules_against_the_flop_counter(frames, k, classes):
     modules = table.set_index("part")["gmac"][2:]
     assert round(1e9 * modules.sum()) == whole
     assert rounded(modules[["temporal blocks (eq. 13-14)", "semantic blocks (eq. 17-18)"]]) == list(blocks)
-    assert list(table["times"]) == [frames, classes * (1 + k), 1, classes, classes, classes * (1 + k)]
+    assert list(table["times"]) == [frames, classes * (1 + k), 1, classes, classes, 1, classes * (1 + k)]
 
 
 def test_parts_add_up_to_the_table(large):
@@ -195,7 +195,7 @@ def test_other_towers_are_refused_with_what_is_supported(clip):
 
 @pytest.mark.parametrize("tower, change", [("vision_cfg", "attentional_pool"), ("text_cfg", "qk_norm")])
 def test_unusual_attention_is_refused_rather_than_left_out(tower, change, tmp_path):
-    config = json.loads(SMALL_CLIP.read_text(encoding="utf-8"))
+    config = json.loads(CONFIG.read_text(encoding="utf-8"))
     config["model_cfg"][tower][change] = True
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ValueError, match="can't be counted"):

@@ -1,10 +1,13 @@
 """Configurations: contradictions raise, JSON round trip, unknown keys are errors."""
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
+import torch
 
-from mgdmkit import MGDMConfig, TrainConfig
+from mgdmkit import MGDM, MGDMConfig, TrainConfig
 from mgdmkit.config import FineTuneConfig
 
 
@@ -61,6 +64,39 @@ def test_contradictions_raise(cls, values):
 def test_an_option_that_another_leaves_without_effect_is_refused(cls, values, told):
     with pytest.raises(ValueError, match=told.replace(" .* ", " has no effect with ")):
         cls(**values)
+
+
+def test_the_temperatures_are_the_backbones():
+    config = MGDMConfig(temporal_layers=2).for_backbone(128, 14.7)
+    assert (config.dim, config.logit_scale, config.attention_temperature) == (128, 14.7, 1 / 14.7)
+    assert config.for_backbone(128, 50.0) == config, "numbers that are given stay"
+
+
+def test_openais_weights_keep_100_and_0_01_to_the_bit():
+    config = MGDMConfig().for_backbone(768, 100.0)
+    assert (config.logit_scale, config.attention_temperature) == (100.0, 0.01)
+    assert torch.equal(MGDM(replace(config, dim=8, heads=1)).logit_scale.detach(), torch.tensor(math.log(100.0)))
+
+
+def test_fixed_temperatures_are_those_of_openais_weights_whatever_the_backbone():
+    fixed = MGDMConfig(temperatures="fixed")
+    assert (fixed.logit_scale, fixed.attention_temperature) == (100.0, 0.01)
+    assert fixed.for_backbone(768, 14.7) == fixed == MGDMConfig.from_dict(fixed.to_dict())
+    with pytest.raises(ValueError, match=r"logit_scale=50\.0 contradicts temperatures='fixed', which is 100"):
+        MGDMConfig(temperatures="fixed", logit_scale=50.0)
+
+
+@pytest.mark.parametrize("without", [{"attention": "dot"}, {"representer": False}])
+def test_an_attention_without_temperature_gets_none(without):
+    for config in (MGDMConfig(**without).for_backbone(768, 14.7), MGDMConfig(**without, temperatures="fixed")):
+        assert config.attention_temperature is None
+        assert MGDMConfig.from_dict(config.to_dict()) == config
+
+
+def test_a_model_without_a_decided_temperature_is_refused():
+    for config, missing in ((MGDMConfig(), "logit_scale"), (MGDMConfig(logit_scale=10), "attention_temperature")):
+        with pytest.raises(ValueError, match=rf"{missing}.* not known: .*for_backbone"):
+            MGDM(config)
 
 
 def test_a_depth_may_stand_beside_a_module_that_is_switched_off():

@@ -11,10 +11,11 @@ from narrow_clip import narrow_clip  # noqa: F401
 import mgdmkit.train
 from mgdmkit import mine_negatives
 from mgdmkit.__main__ import main
-from mgdmkit.clip import FrozenClip, load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.features import corpus_texts, extract_features, load_features
 from mgdmkit.manifest import read_manifest, write_manifest
 from mgdmkit.mining import load_negatives
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 
 CLASSES = ("clap", "shotput", "wave")
 EXTRA = ("hop", "shot put", "Wave", "skip", "zumba")

@@ -166,7 +166,7 @@ def test_a_variant_is_named_after_all_it_changes():
 
 def test_every_reading_is_compared_with_the_default_on_the_same_videos(prepared, tmp_path):
     table = compare_readings(prepared, 3, 2, tmp_path / "readings.csv")
-    assert list(table["reading"][:2]) == ["default", "target=softmax10"] and len(table) == 1 + len(READINGS)
+    assert list(table["reading"][:2]) == ["default", "temperatures=fixed"] and len(table) == 1 + len(READINGS)
     assert (table[["difference", "low", "high"]].iloc[0] == 0).all()
     assert (table["low"] <= table["difference"]).all() and (table["difference"] <= table["high"]).all()
     default = table["top1_mean"][0]

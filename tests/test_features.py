@@ -10,10 +10,11 @@ from narrow_clip import narrow_clip  # noqa: F401
 from PIL import Image
 
 import mgdmkit.features as module
-from mgdmkit.clip import FrozenClip, load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.features import corpus_texts, encode_texts, extract_features, load_features, missing_texts
 from mgdmkit.manifest import Manifest, read_manifest, write_manifest
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.video import VideoError, read_segments
 
 T = 3

@@ -12,11 +12,11 @@ import torch
 from conftest import write_video
 from PIL import Image
 
-import mgdmkit.clip
+import mgdmkit.small_clip
 from mgdmkit import MGDMConfig, TrainConfig
 from mgdmkit.__main__ import main
 from mgdmkit.augment import Clips
-from mgdmkit.clip import load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import load_clip
 from mgdmkit.config import FineTuneConfig
 from mgdmkit.evaluate import score
 from mgdmkit.features import extract_features, load_features
@@ -38,10 +38,11 @@ from mgdmkit.manifest import read_manifest, write_manifest
 from mgdmkit.mining import mine_negatives
 from mgdmkit.recognizer import load_run
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.train import load_model, new_model, read_history, read_run
 
 T, D = 2, 32
-MODEL = MGDMConfig(dim=D, frames=T, temporal_layers=1, semantic_layers=1, heads=2)
+MODEL = MGDMConfig(dim=D, frames=T, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
 TRAIN = TrainConfig(k=1, epochs=2, batch_size=4, lr=1e-2, warmup_epochs=0.0)
 LABELS = ("clap", "jump", "walk")
 
@@ -49,13 +50,13 @@ LABELS = ("clap", "jump", "walk")
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """The small CLIP with three narrow blocks and fresh weights."""
-    config = json.loads(mgdmkit.clip.SMALL_CLIP.read_text(encoding="utf-8"))
+    config = json.loads(mgdmkit.small_clip.CONFIG.read_text(encoding="utf-8"))
     config["model_cfg"]["embed_dim"] = D
     config["model_cfg"]["vision_cfg"] |= {"layers": 3, "width": 32, "head_width": 16}
     config["model_cfg"]["text_cfg"] |= {"layers": 1, "width": 16, "heads": 2}
     folder = tmp_path_factory.mktemp("clip")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mgdmkit.clip, "SMALL_CLIP", folder / "narrow.json")
+        patch.setattr(mgdmkit.small_clip, "CONFIG", folder / "narrow.json")
         (folder / "narrow.json").write_text(json.dumps(config), encoding="utf-8")
         save_small_clip(new_small_clip(0), folder)
     return load_clip(str(folder))

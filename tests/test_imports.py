@@ -30,7 +30,7 @@ DATA = (
     *("config", "corpus", "exclusions", "judgements", "datasets", "recipes", "manifest", "manifest_*"),
     *("video", "playback", "stickactions", "stick_*"),
 )
-FEATURES = ("clip", "clip_weights", "features")
+FEATURES = ("clip", "clip_weights", "small_clip", "features")
 STORE = ("runfolder", "distributed")
 METHOD = ("model", "loss", "mining", "reference")
 TOGETHER = (

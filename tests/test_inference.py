@@ -8,7 +8,7 @@ import torch
 from mgdmkit import MGDM, MGDMConfig
 from mgdmkit.inference import predict
 
-TINY = MGDMConfig(dim=8, frames=3, temporal_layers=1, semantic_layers=1, heads=2)
+TINY = MGDMConfig(dim=8, frames=3, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
 
 
 def build(**changes):
@@ -24,7 +24,11 @@ def features(N=7, C=5):
 
 def test_prediction_covers_each_video_once_whatever_the_batch():
     torch.manual_seed(0)
-    model = MGDM(MGDMConfig(dim=8, frames=3, temporal_layers=1, semantic_layers=1, heads=2)).double().train()
+    model = (
+        MGDM(MGDMConfig(dim=8, frames=3, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed"))
+        .double()
+        .train()
+    )
     frames, texts = torch.randn(7, 3, 8).double(), torch.randn(5, 8).double()
     whole = predict(model, frames, texts, batch_size=7)
     assert whole.shape == (7, 5) and model.training

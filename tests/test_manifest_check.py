@@ -10,10 +10,11 @@ from conftest import write_video
 from narrow_clip import narrow_clip  # noqa: F401
 
 from mgdmkit.__main__ import main
-from mgdmkit.clip import load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import load_clip
 from mgdmkit.features import extract_features, load_features
 from mgdmkit.manifest import ManifestError, read_manifest, write_manifest
 from mgdmkit.manifest_check import check_manifest, file_problems
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 
 SPLITS = [("train", "test", "unused"), ("test", "train", "train"), ("unused", "train", "test")]
 

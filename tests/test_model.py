@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from mgdmkit import MGDM, MGDMConfig, augmented_negative_loss, augmented_targets
 
-TINY = MGDMConfig(dim=8, frames=4, temporal_layers=2, semantic_layers=1, heads=2)
+TINY = MGDMConfig(dim=8, frames=4, temporal_layers=2, semantic_layers=1, heads=2, temperatures="fixed")
 
 
 def build(config=TINY, seed=0):
@@ -33,7 +33,7 @@ def test_shapes_and_ranges():
 
 
 def test_defaults_are_the_papers():
-    config = MGDMConfig()
+    config = MGDMConfig(temperatures="fixed")
     assert (config.dim, config.frames, config.temporal_layers, config.semantic_layers) == (768, 16, 6, 2)
     assert config.num_heads == 12 and config.mlp_ratio == 4
     with torch.device("meta"):
@@ -89,12 +89,16 @@ def test_frame_order_matters_through_the_positions_only():
     frames, texts = features()
     model = build()
     assert not torch.allclose(model(frames, texts).logits, model(frames.flip(1), texts).logits)
-    bag = build(MGDMConfig(dim=8, frames=4, temporal_layers=2, semantic_layers=1, heads=2, frame_positions=False))
+    bag = build(
+        MGDMConfig(
+            dim=8, frames=4, temporal_layers=2, semantic_layers=1, heads=2, frame_positions=False, temperatures="fixed"
+        )
+    )
     torch.testing.assert_close(bag(frames, texts).logits, bag(frames.flip(1), texts).logits)
 
 
 def test_without_representer_the_video_is_the_mean_of_its_frames():
-    config = MGDMConfig(dim=8, frames=4, semantic_layers=1, heads=2, representer=False)
+    config = MGDMConfig(dim=8, frames=4, semantic_layers=1, heads=2, representer=False, temperatures="fixed")
     frames, texts = features(config=config)
     out = build(config)(frames, texts)
     torch.testing.assert_close(out.video_features, frames.mean(1)[:, None].expand(3, 2, 8))
@@ -103,7 +107,7 @@ def test_without_representer_the_video_is_the_mean_of_its_frames():
 
 
 def test_without_discriminator_the_texts_stay_raw():
-    config = MGDMConfig(dim=8, frames=4, temporal_layers=1, heads=2, discriminator=False)
+    config = MGDMConfig(dim=8, frames=4, temporal_layers=1, heads=2, discriminator=False, temperatures="fixed")
     frames, texts = features(config=config)
     torch.testing.assert_close(build(config)(frames, texts).text_features, texts)
     assert not any("discriminator" in name for name, _ in build(config).named_parameters())

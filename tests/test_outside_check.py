@@ -38,7 +38,9 @@ def spotting_head(frames, sentences):
 def setting(**readings):
     """A float64 model, frames and texts, all near one direction as CLIP's are: no frame takes all the attention."""
     torch.manual_seed(0)
-    config = MGDMConfig(dim=16, frames=5, temporal_layers=2, heads=2, logit_scale=20.0, **READINGS | readings)
+    readings = READINGS | readings
+    config = MGDMConfig(dim=16, frames=5, temporal_layers=2, heads=2, logit_scale=20.0, **readings)
+    config = config.for_backbone(16, 100.0)  # its attention takes the published temperature, 0.01
     model = MGDM(config).double()
     model.representer.blocks = UnitFrames(model.representer.blocks)
     common = torch.randn(16, dtype=torch.float64)

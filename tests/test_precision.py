@@ -11,10 +11,11 @@ from narrow_clip import narrow_clip  # noqa: F401
 from torch.nn import functional as F
 
 from mgdmkit.cli_data import features
-from mgdmkit.clip import FrozenClip, load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import FrozenClip, load_clip
 from mgdmkit.features import corpus_texts, encode_texts, load_features
 from mgdmkit.manifest import write_manifest
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 
 TEXTS = ["open a door", "close a door", "jump"]
 

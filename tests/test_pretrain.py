@@ -15,7 +15,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import mgdmkit.pretrain as module
-from mgdmkit.clip import FrozenClip, new_small_clip
+from mgdmkit import small_clip
+from mgdmkit.clip import FrozenClip
 from mgdmkit.manifest import Manifest, read_manifest, write_manifest
 from mgdmkit.pretrain import (
     CLASS_CAPTIONS,
@@ -27,6 +28,7 @@ from mgdmkit.pretrain import (
     pretrain,
 )
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import CONFIG, TRAINING, new_small_clip
 from mgdmkit.stickactions import encode, render_still
 from mgdmkit.video import VideoError
 
@@ -89,6 +91,28 @@ def test_a_few_steps_bring_stills_and_captions_together(tmp_path):
     assert [line["step"] for line in history] == [0, 11]
     assert history[0]["loss"] == pytest.approx(before, rel=0.01) and history[1]["loss"] < 0.5 * before
     assert all(0 < line["logit_scale"] <= 100 for line in history)
+
+
+def test_the_first_steps_from_the_seed_are_those_of_the_clip_that_comes_with_the_kit(tmp_path, monkeypatch):
+    monkeypatch.setattr(small_clip, "CONFIG", CONFIG)
+    record = json.loads(TRAINING.read_text(encoding="utf-8"))
+    config = PretrainConfig.from_dict(record["config"])
+    assert config == PretrainConfig() and record["stills"] == StickStills(config).fingerprint
+
+    class FirstSteps(StickStills):
+        def __getitem__(self, i):
+            if i > 20:
+                raise InterruptedError
+            return super().__getitem__(i)
+
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY", 21)
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "clip", config, FirstSteps(config))
+    history = torch.load(tmp_path / "clip" / "checkpoint.pt", weights_only=True)["history"]
+    assert [line["step"] for line in history] == [line["step"] for line in record["history"][:2]] == [0, 20]
+    for line, recorded in zip(history, record["history"], strict=False):
+        assert line["loss"] == pytest.approx(recorded["loss"], rel=2e-3), "another processor rounds otherwise"
+        assert line["logit_scale"] == pytest.approx(recorded["logit_scale"], rel=1e-3)
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_global_generator(short, tmp_path):

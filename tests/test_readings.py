@@ -40,7 +40,7 @@ def without_effect(readings):
 
 def config_of(readings):
     """A soft attention, where it has any temperature: at 0.01 the softmax would hide differences."""
-    soft = SOFT if readings["representer"] and readings["attention"] == "cosine" else {}
+    soft = SOFT if readings["representer"] and readings["attention"] == "cosine" else {"logit_scale": 100.0}
     return MGDMConfig(**SIZE, **soft, **readings)
 
 

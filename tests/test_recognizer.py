@@ -18,18 +18,19 @@ from test_cli import mgdm
 from test_clip import tiny  # noqa: F401
 
 import mgdmkit
-from mgdmkit.clip import ClipWeightsError, load_clip, new_small_clip, save_small_clip
+from mgdmkit.clip import ClipWeightsError, load_clip
 from mgdmkit.config import MGDMConfig, TrainConfig
 from mgdmkit.features import extract_features, load_features, read_recipe
 from mgdmkit.inference import predict
 from mgdmkit.manifest import read_manifest, write_manifest
 from mgdmkit.recognizer import Prediction, load_run, write_labels
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.train import Videos, load_model, train
 from mgdmkit.video import VideoError, read_frames
 
 LABELS = ("closing a door", "dancing", "opening a door", "waving")
-CONFIG = MGDMConfig(dim=128, frames=4, temporal_layers=1, semantic_layers=1, attention_temperature=0.1)
+CONFIG = MGDMConfig(dim=128, frames=4, temporal_layers=1, semantic_layers=1, attention_temperature=0.1, logit_scale=100)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,7 @@ def test_a_run_finds_its_model_of_open_clip_and_the_checkpoint_again(tiny, root,
     clip = load_clip(tiny, str(tmp_path / "weights.pt"))
     out, manifest = tmp_path / "features", read_manifest(root / "manifest.csv")
     features = extract_features(manifest, clip, out, frames=2, workers=0, quiet=True)
-    config = MGDMConfig(dim=16, frames=2, temporal_layers=1, semantic_layers=1)
+    config = MGDMConfig(dim=16, frames=2, temporal_layers=1, semantic_layers=1, temperatures="fixed")
     training = TrainConfig(k=0, epochs=1, warmup_epochs=0)
     videos = Videos(features.frame_features, features.labels)
     train(config, training, videos, features.text_features, tmp_path / "run", device="cpu", quiet=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mgdmkit import MGDM, MGDMConfig, augmented_negative_loss, augmented_targets, reference
 
 # Cosines of random features differ more than CLIP's: at a temperature of 0.01 one frame would take all attention.
-SOFT = {"attention_temperature": 0.5}
+SOFT = {"attention_temperature": 0.5, "logit_scale": 100.0}
 TINY = MGDMConfig(dim=8, frames=3, temporal_layers=2, semantic_layers=1, heads=2, mlp_ratio=2, **SOFT)
 
 
@@ -86,7 +86,11 @@ SHAPES = {
     "k=7": (2, 7, TINY),
     "two videos of one class": (2, 1, TINY),
     "heads of 64, as in CLIP": (2, 1, MGDMConfig(dim=128, frames=2, temporal_layers=1, semantic_layers=1, **SOFT)),
-    "one frame, deep": (3, 1, MGDMConfig(dim=6, frames=1, temporal_layers=4, semantic_layers=3, heads=3)),
+    "one frame, deep": (
+        3,
+        1,
+        MGDMConfig(dim=6, frames=1, temporal_layers=4, semantic_layers=3, heads=3, temperatures="fixed"),
+    ),
 }
 
 
@@ -164,7 +168,7 @@ def test_any_small_batch_agrees(data):
     frames, semantic, temporal = (data.draw(st.integers(1, 3)) for _ in range(3))
     rest = {"mlp_ratio": st.integers(1, 4), "attention_temperature": st.sampled_from([0.01, 0.5])}
     rest = {name: data.draw(values, label=name) for name, values in rest.items()}
-    config = MGDMConfig(dim, frames, temporal, semantic, heads, **rest)
+    config = MGDMConfig(dim, frames, temporal, semantic, heads, logit_scale=100.0, **rest)
     label = st.integers(0, 3)
     labels = torch.tensor(data.draw(st.lists(label, min_size=b, max_size=b), label="labels"))
     texts = torch.tensor(data.draw(st.lists(label, min_size=l * g, max_size=l * g), label="texts")).view(l, g)

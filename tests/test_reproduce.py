@@ -17,7 +17,6 @@ from test_cli import mgdm
 from tiny_data import D, feature_folder, first_labels, small_recipes
 
 import mgdmkit.reproduce
-from mgdmkit.clip import new_small_clip, save_small_clip
 from mgdmkit.evaluate import score, wilson
 from mgdmkit.features import load_features
 from mgdmkit.finetune import is_finetuned
@@ -34,6 +33,7 @@ from mgdmkit.reproduce_rows import corpus_labels, prepare
 from mgdmkit.reproduce_settings import Options
 from mgdmkit.reproduce_tables import results, write_comparison, write_table
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.train import load_model, read_run
 
 FROZEN = Options(frozen=True, device="cpu", quiet=True)
@@ -105,7 +105,7 @@ def test_a_run_is_its_recipe(filled, recipes, row):
     for seed in range(2):
         made = read_run(filled / "hmdb51" / "runs" / f"frozen-union-{row}-seed{seed}")
         assert made["train"] == {**recipe.train.to_dict(), "seed": seed}
-        assert made["model"] == {**recipe.model.to_dict(), "dim": D}
+        assert made["model"] == recipe.model.for_backbone(D, 100.0).to_dict(), "the scale of these features"
 
 
 def test_negatives_come_from_the_corpus_of_the_recipe(hmdb, recipes, tmp_path):
@@ -294,7 +294,7 @@ def test_the_cost_of_the_modules_is_that_of_their_products():
     W, l, g = 768, 32, 8  # model.dim, groups, texts in each
     temporal = 6 * (12 * 16 * W**2 + 2 * 16**2 * W)
     semantic = 2 * (12 * g * W**2 + 2 * g**2 * W)
-    pairs = l * 2 * 16 * W + l * g * W  # eq. 15-16 for each guide, eq. 4 for each text
+    pairs = l * 16 * W + l * g * 16 * W + 16 * 16 * (W + l)  # eq. 15 for each guide, eq. 4 for each text, |V|
     assert module_gmac(model, 7, groups=l, together=l) * 1e9 == pytest.approx(temporal + semantic + pairs)
 
 

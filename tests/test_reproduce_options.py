@@ -13,7 +13,6 @@ from test_cli import mgdm
 from tiny_data import feature_folder, first_labels, small_recipes
 
 from mgdmkit.cli_reproduce import CITED, DRY_RUN, EFFECT, FIGURE, TABLES, reproduce
-from mgdmkit.clip import new_small_clip, save_small_clip
 from mgdmkit.manifest import write_manifest
 from mgdmkit.recipes import NONE, UNION, Overrides, read_recipe
 from mgdmkit.reproduce import reproduce_table
@@ -21,6 +20,7 @@ from mgdmkit.reproduce_data import open_source
 from mgdmkit.reproduce_settings import Options, check_settings, exclusions
 from mgdmkit.reproduce_tables import results, write_comparison
 from mgdmkit.runfolder import FolderError
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.train import read_run
 
 FROZEN = Options(frozen=True, device="cpu", quiet=True)

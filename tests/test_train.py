@@ -31,7 +31,7 @@ from mgdmkit.train import (
     train,
 )
 
-MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2)
+MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
 TRAIN = TrainConfig(k=2, epochs=6, batch_size=8, lr=3e-3, warmup_epochs=1.0)
 
 
@@ -152,6 +152,17 @@ def test_a_damaged_run_names_file_cause_and_cure_and_is_left_as_it_is(tmp_path, 
     with pytest.raises(FolderError):  # given again, the training neither takes it nor starts anew
         run(tmp_path / "r", on_epoch=lambda line: pytest.fail("trained again"))
     assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+
+
+def test_a_run_under_the_old_temperatures_is_refused(tmp_path):
+    run(tmp_path / "r")
+    made = json.loads((tmp_path / "r" / "config.json").read_text())
+    del made["model"]["temperatures"]
+    (tmp_path / "r" / "config.json").write_text(json.dumps(made))
+    with pytest.raises(FolderError, match=r"fixed the two temperatures to those of OpenAI's CLIP.*train it anew"):
+        load_model(tmp_path / "r")
+    with pytest.raises(FolderError, match="temperatures is not named there, 'fixed' here"):
+        run(tmp_path / "r", on_epoch=lambda line: pytest.fail("trained again"))
 
 
 def test_a_damaged_history_names_file_cause_and_cure(tmp_path):
@@ -350,7 +361,7 @@ def test_a_device_that_is_not_there_is_named():
 
 def test_a_refused_precision_does_not_claim_the_folder(tmp_path):
     videos = Videos(torch.randn(4, 4, 16), torch.arange(4))
-    model = MGDMConfig(dim=16, frames=4, heads=2, temporal_layers=1, semantic_layers=1)
+    model = MGDMConfig(dim=16, frames=4, heads=2, temporal_layers=1, semantic_layers=1, temperatures="fixed")
     config = TrainConfig(k=0, epochs=1, warmup_epochs=0, precision="fp16")
     with pytest.raises(ValueError, match="fp16"):
         train(model, config, videos, torch.randn(4, 16), tmp_path / "run", device="cpu")

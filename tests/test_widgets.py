@@ -171,6 +171,8 @@ def test_a_run_that_is_not_there_is_reported_inside(tmp_path):
     c = inspector.controls
     assert "The run lost is left out" in said(inspector) and "mgdm train" in said(inspector)
     assert "<img" in c.rankings.value and [value for _, value in c.show.options] == ["all", "misread", "below"]
+    c.next.click()
+    assert "The run lost is left out" in said(inspector), "that holds for the next video, too"
 
 
 def test_exports_are_files_with_what_is_shown(tmp_path):

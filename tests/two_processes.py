@@ -24,12 +24,12 @@ import mgdmkit.features
 import mgdmkit.pipeline
 from mgdmkit import distributed
 from mgdmkit.__main__ import main
-from mgdmkit.clip import new_small_clip, save_small_clip
 from mgdmkit.config import MGDMConfig, TrainConfig
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.manifest import write_manifest
 from mgdmkit.mining import mine_negatives
 from mgdmkit.model import MGDM
+from mgdmkit.small_clip import new_small_clip, save_small_clip
 from mgdmkit.train import Videos, read_history, train
 
 T, D, C = 4, 16, 9
@@ -56,7 +56,7 @@ class Learner(nn.Module):
     def __init__(self, options: dict):
         super().__init__()
         torch.manual_seed(0)
-        self.encoder, self.mgdm = nn.Linear(D, D), MGDM(MGDMConfig(**TINY, **options))
+        self.encoder, self.mgdm = nn.Linear(D, D), MGDM(MGDMConfig(**TINY, **options).for_backbone(D, 100.0))
         self.double()
 
     def loss(self, frames: Tensor, groups: Tensor, loss_options: dict) -> Tensor:
@@ -117,7 +117,7 @@ def train_tiny(out: Path, batch_size: int, stop_after: int | None = None) -> Non
                 raise InterruptedTraining
 
         options = {"negatives": negatives, "validation": validation, "device": "cpu", "on_epoch": stop, "quiet": True}
-        train(MGDMConfig(**TINY), config, training, texts, out, **options)
+        train(MGDMConfig(**TINY, attention_temperature=0.01), config, training, texts, out, **options)
     finally:
         torch.set_default_dtype(torch.float)
 
