@@ -9,7 +9,8 @@ from tqdm.auto import tqdm
 
 from mgdmkit.config import check_counts, write_text_atomic
 from mgdmkit.evaluate import blind_accuracy
-from mgdmkit.experiments import reading, train_ahead
+from mgdmkit.experiments import train_ahead
+from mgdmkit.grids import variant
 from mgdmkit.mining import select
 from mgdmkit.pipeline import Prepared
 from mgdmkit.train import new_model
@@ -30,14 +31,14 @@ def audit(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1
         context, guide, trained, blindfold, seed, N, accuracy, low, high, chance; the last four in percent.
     """
     check_counts(k=k, seeds=seeds, workers=workers)
-    variants = [reading(options, k) for options in AUDITED]
-    jobs = [(variant, seed) for seed in range(seeds) for variant in variants]
+    variants = [variant(k=k, **options) for options in AUDITED]
+    jobs = [(row, seed) for seed in range(seeds) for row in variants]
     train_ahead(prepared, jobs, workers)
     videos, texts = prepared.videos("test"), prepared.texts.text_features
     groups = torch.cat([videos.labels[:, None], select(prepared.negatives_of("test"), k)], dim=1)
     rows = []
-    for variant, seed in tqdm(jobs, desc="audit", unit="model"):
-        trained = variant.run(prepared, seed).model.cpu()
+    for row, seed in tqdm(jobs, desc="audit", unit="model"):
+        trained = row.run(prepared, seed).model.cpu()
         untrained = new_model(trained.config, seed)
         for model in (untrained, trained):
             for blindfold in ("none", "zeros", "other"):

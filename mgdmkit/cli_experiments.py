@@ -36,115 +36,45 @@ class Experiment:
 Common = Annotated[Experiment, tyro.conf.arg(name="")]
 
 
-def _run(common: Experiment, prepared, grid, split: Literal["val", "test"] = "test") -> None:
-    from mgdmkit.experiments import run_grid
+@app.command
+def grid(
+    common: Common,
+    name: Annotated[str, tyro.conf.Positional] = "",
+    vary: tuple[str, ...] = (),
+    split: Literal["val", "test"] | None = None,
+) -> None:
+    """Train the variants of a grid over seeds, score them on the same videos and compare them.
 
-    table = run_grid(prepared, grid, common.seeds, common.out, split=split, workers=common.workers).summary
+    `mgdm experiment grids` lists the grids. Rows that need more negatives than your own classes have are left out.
+
+    Args:
+        name: A grid by its name.
+        vary: Instead of a name: options of model, training and test with their values, such as k=0,3,7 and
+            guide=positive,each; every combination is a row, compared with the first.
+        split: Where the rows are scored; what the grid says when not given. Choose on val, read test once.
+    """
+    from mgdmkit.experiments import run_grid
+    from mgdmkit.grids import named_grid, product
+
+    if bool(name) == bool(vary):
+        raise ValueError("give the name of a grid, or --vary with options and their values; `mgdm experiment grids`")
+    varied = product(vary) if vary else None
+    prepared = common.prepared()
+    depth, labels = prepared.negatives.indices.shape[1], len(prepared.texts.labels)
+    chosen = varied or named_grid(name, depth, labels)
+    how = {"split": split or chosen.split, "curves": chosen.curves, "detail": chosen.detail}
+    table = run_grid(prepared, chosen.rows, common.seeds, common.out, workers=common.workers, **how).summary
     shown = ["run", "seeds", "N", "top1_mean", "top1_std", "top5_mean", "difference", "low", "high", "mcnemar_p"]
     print(table[[column for column in shown if column in table]].to_string(index=False, na_rep=""))
     done("table", common.out)
 
 
 @app.command
-def k(
-    common: Common,
-    ks: tuple[int, ...] = (0, 3, 5, 7, 9),
-    guide: Literal["positive", "each"] = "positive",
-) -> None:
-    """Tables 1-3: k hardest negatives, the easy end "3 (bot)", and random ones, on the test split.
+def grids() -> None:
+    """List the grids that `mgdm experiment grid` knows by name."""
+    from mgdmkit.grids import about
 
-    With few classes of your own there are not so many negatives; a k that does not exist is left out.
-
-    Args:
-        ks: How many negatives; the first is what the others are compared with.
-        guide: Which text chooses the frames (eq. 15): the group's positive for all its texts, or each its own.
-    """
-    from mgdmkit.grids import k_grid
-
-    prepared = common.prepared()
-    depth, labels = prepared.negatives.indices.shape[1], len(prepared.texts.labels)
-    _run(common, prepared, k_grid(ks, depth, labels, guide))
-
-
-@app.command
-def modules(common: Common, negatives: int = 7) -> None:
-    """Table 7: without video representer, without semantic discriminator, whole, on the test split.
-
-    Args:
-        negatives: k, hard negatives in a group.
-    """
-    from mgdmkit.grids import modules_grid
-
-    _run(common, common.prepared(), modules_grid(negatives))
-
-
-@app.command
-def adaptive(common: Common, split: Literal["val", "test"] = "test", margins: tuple[float, ...] = (2.0,)) -> None:
-    """Beyond the paper: negatives chosen per video, those that come within a margin of the positive, at most 9.
-
-    Args:
-        split: Choose the margin on val; read test once.
-        margins: How far below the positive a negative may lie: log of the ratio of CLIP's scores.
-    """
-    from mgdmkit.grids import adaptive_grid
-
-    _run(common, common.prepared(), adaptive_grid(margins=margins), split)
-
-
-@app.command
-def batch(common: Common, sizes: tuple[int, ...] = (8, 32, 128), match: Literal["steps", "epochs"] = "steps") -> None:
-    """Beyond the paper: do negatives matter when a batch already holds every class? On the test split.
-
-    Args:
-        sizes: Videos in a batch.
-        match: What all sizes have in common: the number of optimiser steps, or that of epochs.
-    """
-    from mgdmkit.grids import batch_grid
-
-    _run(common, common.prepared(), batch_grid(sizes, match=match))
-
-
-@app.command
-def curves(common: Common, epochs: int = 240) -> None:
-    """Beyond the paper: do negatives buy speed or a higher ceiling? Validation Top-1 after each epoch.
-
-    Args:
-        epochs: Of each training, well past convergence.
-    """
-    from mgdmkit.grids import curves_grid, learning_curves
-
-    learning_curves(common.prepared(), curves_grid(epochs), common.seeds, common.out, workers=common.workers)
-    done("table", common.out)
-
-
-@app.command
-def recipe(common: Common) -> None:
-    """Learning rate and epochs of the small recipe, on the validation split."""
-    from mgdmkit.grids import recipe_grid
-
-    _run(common, common.prepared(), recipe_grid(), "val")
-
-
-@app.command
-def depth(common: Common) -> None:
-    """Blocks of the two modules, on the validation split."""
-    from mgdmkit.grids import depth_grid
-
-    _run(common, common.prepared(), depth_grid(), "val")
-
-
-@app.command
-def readings(common: Common, negatives: int = 3) -> None:
-    """Each reading of the paper against the default, paired over the test videos and the seeds.
-
-    Args:
-        negatives: k, hard negatives in a group.
-    """
-    from mgdmkit.grids import compare_readings
-
-    table = compare_readings(common.prepared(), negatives, common.seeds, common.out, workers=common.workers)
-    print(table.to_string(index=False))
-    done("table", common.out)
+    print(about())
 
 
 @app.command

@@ -5,6 +5,7 @@ the same order. Runs that are finished are loaded, so an interrupted grid contin
 """
 
 import dataclasses
+import itertools
 import multiprocessing
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,11 +19,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mgdmkit.calibration import calibration, true_margins
-from mgdmkit.config import MGDMConfig, check_counts, write_text_atomic
+from mgdmkit.config import check_counts, write_text_atomic
 from mgdmkit.evaluate import Scores, label_rank, mcnemar, paired_difference, score
 from mgdmkit.inference import Inference
 from mgdmkit.mining import zero_shot_logits
 from mgdmkit.pipeline import Prepared, Trained, prepare, run_name, train_and_score
+from mgdmkit.runfolder import FolderError
+from mgdmkit.train import read_history
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Variant:
         return {**self.model, **self.training, **({"inference": self.inference} if self.inference else {})}
 
     @property
+    def words(self) -> str:
+        """`guide=each, context=joint`, or `default`."""
+        return ", ".join(f"{key}={value}" for key, value in self.changes.items()) or "default"
+
+    @property
     def name(self) -> str:
         """`k3-top`, or with changes `k3-top-lr=0.001`."""
         return "-".join([run_name(self.k, self.negatives), *(f"{key}={value}" for key, value in self.changes.items())])
@@ -51,7 +59,6 @@ class Variant:
         self, prepared: Prepared, seed: int, split: str = "test", quiet: bool = False, watch: bool = True
     ) -> Trained:
         """Train (or load) and score; variants that differ in `inference` alone share one training."""
-        trained_as = dataclasses.replace(self, inference=None)
         return train_and_score(
             prepared,
             self.k,
@@ -63,18 +70,12 @@ class Variant:
             model=self.model,
             training=self.training,
             inference=self.inference,
-            name=f"{trained_as.name}-seed{seed}",
+            name=self.folder(prepared, seed).name,
         )
 
-
-def reading(options: dict[str, Any], k: int, negatives: str = "top") -> Variant:
-    """A variant that differs from the default with k negatives in `options`, wherever they belong."""
-    options = dict(options)
-    inference = options.pop("inference", None)
-    of_model = {f.name for f in dataclasses.fields(MGDMConfig)}
-    model = {key: value for key, value in options.items() if key in of_model}
-    training = {key: value for key, value in options.items() if key not in of_model}
-    return Variant(k, negatives, model=model, training=training, inference=inference)
+    def folder(self, prepared: Prepared, seed: int) -> Path:
+        """Where its training lies."""
+        return prepared.root / "runs" / f"{dataclasses.replace(self, inference=None).name}-seed{seed}"
 
 
 class Against(NamedTuple):
@@ -91,10 +92,12 @@ class Tables(NamedTuple):
     """A row a comparison: the variant's means over its seeds, and how Top-1 and Top-5 differ from the other's."""
     runs: pd.DataFrame
     """A row a training: scores, calibration and margins."""
-    classes: pd.DataFrame
+    classes: pd.DataFrame | None = None
     """A row a variant and class: Top-1 over all seeds, and how confusable the class is for frozen CLIP."""
-    reliability: pd.DataFrame
+    reliability: pd.DataFrame | None = None
     """A row a variant and bin of confidence: videos of all seeds, mean confidence, accuracy."""
+    curves: pd.DataFrame | None = None
+    """A row an epoch of a training: run, seed, epoch (from 1), loss, val_top1."""
 
 
 def run_grid(
@@ -104,28 +107,34 @@ def run_grid(
     out: Path,
     *,
     split: str = "test",
+    curves: bool = False,
+    detail: bool = False,
     workers: int = 1,
 ) -> Tables:
     """Train every variant with seeds 0 .. seeds - 1, score and compare them; zero-shot CLIP comes first.
 
     Args:
-        out: the CSV of the summary. `<stem>_runs.csv` beside it grows with each run; `<stem>_classes.csv` and
-            `<stem>_reliability.csv` come at the end.
+        out: the CSV of the summary. `<stem>_runs.csv` beside it grows with each run; the other tables come at the end.
+        curves: also write the validation score of every epoch.
+        detail: also write classes and reliability.
         workers: processes that train beside one another, on one core each.
     """
-    beside = {name: out.with_name(f"{out.stem}_{name}.csv") for name in ("runs", "classes", "reliability")}
+    beside = {name: out.with_name(f"{out.stem}_{name}.csv") for name in Tables._fields[1:]}
     variants = [row.variant for row in grid]
-    runs, logits = train_grid(prepared, variants, seeds, beside["runs"], split=split, workers=workers)
+    options = {"split": split, "watch": curves, "workers": workers}
+    runs, logits = train_grid(prepared, variants, seeds, beside["runs"], **options)
     labels = prepared.videos(split).labels
     tables = Tables(
         _summary(grid, runs, logits, labels),
         runs,
-        _per_class(prepared, logits, labels, split),
-        _reliability(logits, labels),
+        _per_class(prepared, logits, labels, split) if detail else None,
+        _reliability(logits, labels) if detail else None,
+        _curves(prepared, variants, seeds) if curves else None,
     )
     write_text_atomic(out, tables.summary.to_csv(index=False))
-    for name in ("classes", "reliability"):  # the runs are written as they end
-        write_text_atomic(beside[name], getattr(tables, name).to_csv(index=False))
+    for name in ("classes", "reliability", "curves"):  # the runs are written as they end
+        if (table := getattr(tables, name)) is not None:
+            write_text_atomic(beside[name], table.to_csv(index=False))
     return tables
 
 
@@ -133,18 +142,25 @@ ZERO_SHOT = "zero-shot CLIP"
 
 
 def train_grid(
-    prepared: Prepared, variants: Sequence[Variant], seeds: int, out: Path, *, split: str = "test", workers: int = 1
+    prepared: Prepared,
+    variants: Sequence[Variant],
+    seeds: int,
+    out: Path,
+    *,
+    split: str = "test",
+    watch: bool = False,
+    workers: int = 1,
 ) -> tuple[pd.DataFrame, dict[str, list[Tensor]]]:
     """The table of the runs, rewritten after each, and by the variants' names the logits (N, C) of each seed."""
     check_counts(seeds=seeds, workers=workers)
     jobs = [(variant, seed) for seed in range(seeds) for variant in {v.name: v for v in variants}.values()]
-    train_ahead(prepared, jobs, workers)
+    train_ahead(prepared, jobs, workers, watch=watch)
     part, labels = prepared.features.split(split), prepared.videos(split).labels
     logits = {ZERO_SHOT: [zero_shot_logits(part.frame_features, part.text_features, prepared.features.logit_scale)]}
     rows = [table_row(ZERO_SHOT, "", "", "", score(logits[ZERO_SHOT][0], labels))]
     rows[0] |= beyond_top1(logits[ZERO_SHOT][0], labels, prepared.features.logit_scale)
     for variant, seed in jobs:
-        trained = variant.run(prepared, seed, split, watch=False)
+        trained = variant.run(prepared, seed, split, watch=watch)
         logits.setdefault(variant.name, []).append(trained.logits)
         row = table_row(variant.name, variant.k, variant.negatives if variant.k else "", seed, trained.scores)
         rows.append(row | beyond_top1(trained.logits, labels, trained.model.logit_scale.exp().item()))
@@ -216,6 +232,7 @@ def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list
     for name, variant, other in [(ZERO_SHOT, None, None), *((row.variant.name, *row) for row in grid)]:
         row = {
             "run": name,
+            "changes": variant.words if variant else "",
             "k": variant.k if variant else "",
             "negatives": variant.negatives if variant and variant.k else "",
             "seeds": len(right[name]) if variant else "",
@@ -254,6 +271,20 @@ def _reliability(logits: dict[str, list[Tensor]], labels: Tensor) -> pd.DataFram
         for i, (n, confidence, accuracy) in enumerate(bins.tolist()):
             rows.append((name, i, int(n), round(100 * confidence, 2), round(100 * accuracy, 2)))
     return pd.DataFrame(rows, columns=["run", "bin", "n", "confidence", "accuracy"])
+
+
+def _curves(prepared: Prepared, variants: Sequence[Variant], seeds: int) -> pd.DataFrame:
+    parts = []
+    for variant, seed in itertools.product({v.name: v for v in variants}.values(), range(seeds)):
+        history = pd.DataFrame(read_history(variant.folder(prepared, seed)))
+        if "val_top1" not in history:
+            raise FolderError(
+                f"{variant.folder(prepared, seed)} was trained without a look at the validation split, so that it has "
+                f"no curve; delete it to train it anew"
+            )
+        columns = {"run": variant.name, "seed": seed, "epoch": history["epoch"] + 1, "loss": history["loss"].round(4)}
+        parts.append(pd.DataFrame({**columns, "val_top1": (100 * history["val_top1"]).round(2)}))
+    return pd.concat(parts)
 
 
 def train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int, *, watch: bool = False) -> None:

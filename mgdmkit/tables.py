@@ -11,42 +11,29 @@ from pandas.io.formats.style import Styler
 
 from mgdmkit.experiments import Tables
 
-OPTIONS = {
-    "k": "k",
-    "k_each": "k --guide each --ks 0 3 7",
-    "modules": "modules",
-    "readings": "readings",
-    "curves": "curves --seeds 3 --epochs 240",
-    "batch": "batch --seeds 3 --sizes 8 32",
-    "batch_epochs": "batch --match epochs --sizes 32 128",
-    "adaptive": "adaptive",
-    "adaptive_val": "adaptive --split val --seeds 1 --margins 1 2 4",
-}
-"""How each table in `results/` was asked for."""
-
 
 def read_grid(folder: Path | str, name: str) -> Tables:
-    """The four tables of `run_grid`, e.g. `k.csv`, `k_runs.csv`, `k_classes.csv` and `k_reliability.csv`.
+    """The tables of `run_grid`: `k.csv`, `k_runs.csv`, and what else that grid has written.
 
     Raises:
         FileNotFoundError: naming the file that is missing and the command that makes it.
     """
-    summary = read_table(folder, name)
-    beside = (read_table(folder, f"{name}_{part}", of=name) for part in ("runs", "classes", "reliability"))
-    return Tables(summary, *beside)
+    summary, runs = read_table(folder, name), read_table(folder, f"{name}_runs", of=name)
+    beside = {part: Path(folder) / f"{name}_{part}.csv" for part in ("classes", "reliability", "curves")}
+    return Tables(summary, runs, **{part: pd.read_csv(path) for part, path in beside.items() if path.is_file()})
 
 
 def read_table(folder: Path | str, name: str, of: str | None = None) -> pd.DataFrame:
     """One CSV of the folder, by its name without the ending; empty cells are NaN.
 
     Args:
-        of: the table that its command is named after; `name` when not given.
+        of: the grid that it belongs to; `name` when not given.
     Raises:
         FileNotFoundError: as `read_grid`.
     """
-    path, table = Path(folder) / f"{name}.csv", of or name
+    path, grid = Path(folder) / f"{name}.csv", of or name
     if not path.is_file():
-        command = f"mgdm experiment {OPTIONS.get(table, '...')} --out results/{table}.csv --workers 2"
+        command = f"mgdm experiment grid {grid} --out results/{grid}.csv --workers 2"
         raise FileNotFoundError(
             f"no table at {path}; a checkout of the project has it in results/, and `{command}` makes it anew"
         )

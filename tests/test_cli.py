@@ -164,9 +164,8 @@ HELP = {
     "predict": ["--run", "--labels"],
     "reproduce": ["--table", "--figure", "--dry-run"],
     "complexity": ["--clip", "--k"],
-    "experiment": ["k", "modules", "adaptive", "batch", "curves", "recipe", "depth", "readings", "blind"],
-    "experiment k": ["--out", "--root", "--ks", "--guide {positive,each}", "--seeds", "--workers"],
-    "experiment readings": ["--seeds", "--workers"],
+    "experiment": ["grid", "grids", "blind"],
+    "experiment grid": ["NAME", "--out", "--root", "--vary", "--seeds", "--workers", "--split {val,test}"],
     "notebooks": ["--preset", "--only"],
     "doctor": [],
 }

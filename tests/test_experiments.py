@@ -1,5 +1,7 @@
 """The grid: one row a run, the same videos in every row, finished runs loaded, the table complete after each run."""
 
+import tomllib
+
 import pandas as pd
 import pytest
 import torch
@@ -7,10 +9,11 @@ import torch
 from mgdmkit import mine_negatives
 from mgdmkit.audit import audit
 from mgdmkit.evaluate import blind_accuracy, mcnemar, paired_difference, score
-from mgdmkit.experiments import Against, Variant, compare, correct, reading, run_grid, summary, table_row, train_grid
+from mgdmkit.experiments import Against, Variant, compare, correct, run_grid, summary, table_row, train_grid
 from mgdmkit.features import Features
-from mgdmkit.grids import READINGS, batch_grid, compare_readings, curves_grid, k_grid, learning_curves, modules_grid
+from mgdmkit.grids import GRIDS, about, named_grid, product, variant
 from mgdmkit.pipeline import Prepared, prepare
+from mgdmkit.runfolder import FolderError
 from mgdmkit.train import new_model
 
 CLASSES = tuple(f"action {i:02d}" for i in range(12))
@@ -67,7 +70,8 @@ def test_an_interrupted_grid_keeps_its_finished_rows(prepared, tmp_path, monkeyp
 
 def test_the_summary_compares_each_row_with_its_own_other(prepared, tmp_path):
     k0, k3, random = VARIANTS
-    tables = run_grid(prepared, [Against(k0, k0), Against(k3, k0), Against(random, k3)], 2, tmp_path / "k.csv")
+    grid = [Against(k0, k0), Against(k3, k0), Against(random, k3)]
+    tables = run_grid(prepared, grid, 2, tmp_path / "k.csv", detail=True)
     rows, labels = tables.summary.set_index("run"), prepared.videos("test").labels
     assert list(rows.index) == ["zero-shot CLIP", "k0", "k3-top", "k3-random"]
     assert rows["against"].isna().tolist() == [True, True, False, False]
@@ -93,7 +97,8 @@ def test_the_summary_compares_each_row_with_its_own_other(prepared, tmp_path):
         "k3-top": 24,
         "k3-random": 24,
     }
-    for name, table in zip(("k", "k_runs", "k_classes", "k_reliability"), tables, strict=True):
+    assert tables.curves is None and not (tmp_path / "k_curves.csv").exists()
+    for name, table in zip(("k", "k_runs", "k_classes", "k_reliability"), tables[:4], strict=True):
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table)
 
 
@@ -104,46 +109,79 @@ def test_a_comparison_names_the_median_p_of_the_seeds():
     assert found["seeds_better"] == sum(int(a.sum() > b.sum()) for a, b in zip(ours, theirs, strict=True))
 
 
+def names(grid):
+    return [row.variant.name for row in grid.rows]
+
+
 def test_the_grids_of_the_paper():
-    names = [row.variant.name for row in k_grid((0, 3, 5, 7, 9), 9, 60)]
-    assert names == ["k0", "k3-top", "k5-top", "k7-top", "k9-top", "k3-bot", "k3-random", "k7-random"]
-    assert [row.other.name for row in k_grid((0, 3), 9, 60)] == ["k0", "k0", "k3-top", "k3-top"]
-    assert [row.variant.name for row in k_grid((0, 1, 3, 5), 5, 6)] == ["k0", "k1-top", "k3-top", "k5-top", "k3-random"]
-    each = k_grid((0, 3), 9, 60, "each")
-    assert [row.variant.name for row in each][:2] == ["k0", "k3-top-guide=each"], "k = 0 is the same model"
-    pairs = [(row.variant.model, row.other.model) for row in modules_grid()]
+    k = named_grid("k", 9, 60)
+    assert names(k) == ["k0", "k3-top", "k5-top", "k7-top", "k9-top", "k3-bot", "k3-random", "k7-random"]
+    assert [row.other.name for row in k.rows] == ["k0"] * 5 + ["k3-top", "k3-top", "k7-top"]
+    pairs = [(row.variant.model, row.other.model) for row in named_grid("modules", 9, 60).rows]
     representer, discriminator = {"representer": False}, {"discriminator": False}
     assert pairs == [({}, {}), (representer, {}), (discriminator, {}), (discriminator, representer)]
 
 
-@pytest.mark.parametrize("ks", [(), (12, 3), (-1,)])
-def test_a_grid_without_a_k_that_exists_is_refused(ks):
-    with pytest.raises(ValueError, match="from 0 to 9"):
-        k_grid(ks, 9, 60)
-    with pytest.raises(ValueError, match="size must be at least 1"):
-        batch_grid((0,))
+def test_every_named_grid_can_be_read_and_compares_like_with_like():
+    grids = tomllib.loads(GRIDS.read_text(encoding="utf-8"))
+    assert len(about().splitlines()) == len(grids)
+    for name in grids:
+        grid = named_grid(name, 9, 60)
+        assert {row.other.name for row in grid.rows} <= set(names(grid)), f"{name} compares with a row it lacks"
+        assert len(grid.rows) == len(grids[name]["rows"])
+    with pytest.raises(ValueError, match="grid='ks' is not an option; choose one of 'k', 'story'"):
+        named_grid("ks", 9, 60)
+
+
+def test_rows_that_few_labels_cannot_have_are_left_out():
+    few = named_grid("k", 5, 6)
+    assert names(few) == ["k0", "k3-top", "k5-top", "k3-random"]
+    with pytest.raises(ValueError, match="no row of the grid 'modules' can be made of 6 labels, 5 of them mined"):
+        named_grid("modules", 5, 6)
 
 
 def test_batches_of_all_sizes_take_as_many_steps():
-    for variant, other in batch_grid((8, 32, 128)):
-        size, epochs = variant.training.get("batch_size", 32), variant.training.get("epochs", 80)
-        assert epochs / size == 80 / 32 and other.k == 0 and other.training == variant.training
+    for row, other in named_grid("batch_steps", 9, 60).rows:
+        size, epochs = row.training.get("batch_size", 32), row.training.get("epochs", 80)
+        assert epochs / size == 80 / 32
+        assert row.k == 0 or (other.k == 0 and other.training == row.training)
 
 
-def test_batches_of_all_sizes_see_as_many_epochs():
-    changes = [row.variant.training for row in batch_grid((8, 32), match="epochs")]
-    assert changes == [{"batch_size": 8}] * 2 + [{}] * 2, "epochs and warm-up are the recipe's"
-    with pytest.raises(ValueError, match="match='videos'"):
-        batch_grid(match="videos")
+def test_all_combinations_of_options_are_compared_with_the_first():
+    grid = product(["k=0,3", "lr=0.003,1e-3", "guide=each"])
+    first, *others = names(grid)
+    assert first == "k0-guide=each" and others == [
+        "k0-guide=each-lr=0.001",
+        "k3-top-guide=each",
+        "k3-top-guide=each-lr=0.001",
+    ]
+    assert {row.other.name for row in grid.rows} == {first}
+    assert names(product(["discriminator=true,false"])) == ["k0", "k0-discriminator=False"]
 
 
-def test_learning_curves_are_read_on_validation_alone(prepared, tmp_path):
-    variants = curves_grid(20, ks=(0,))
-    assert [variant.k for variant in variants] == [0, 3]
-    table = learning_curves(prepared, variants, 1, tmp_path / "curves.csv")
+@pytest.mark.parametrize(
+    ("vary", "told"),
+    [
+        ("k", "names no values"),
+        ("k=", "names no values"),
+        ("depth=2", "depth is no option of a grid"),
+        ("k=-1", "negative"),
+    ],
+)
+def test_options_that_do_not_exist_are_refused(vary, told):
+    with pytest.raises(ValueError, match=told):
+        product([vary])
+
+
+def test_learning_curves_are_written_beside_the_grid(prepared, tmp_path):
+    rows = [Against(variant(k=k, epochs=20), variant(epochs=20)) for k in (0, 3)]
+    table = run_grid(prepared, rows, 1, tmp_path / "long.csv", split="val", curves=True).curves
     assert len(table) == 2 * 20 and table["epoch"].max() == 20
-    assert set(pd.read_csv(tmp_path / "curves.csv")) == {"run", "seed", "epoch", "loss", "val_top1"}
+    assert set(pd.read_csv(tmp_path / "long_curves.csv")) == {"run", "seed", "epoch", "loss", "val_top1"}
     assert not list(prepared.root.glob("runs/*/scores-test*")) and list(prepared.root.glob("runs/*/scores-val.json"))
+    run_grid(prepared, [Against(Variant(0), Variant(0))], 1, tmp_path / "unwatched.csv")
+    with pytest.raises(FolderError, match="k0-seed0 was trained without a look at the validation split"):
+        run_grid(prepared, [Against(Variant(0), Variant(0))], 1, tmp_path / "unwatched.csv", curves=True)
 
 
 def test_summary_is_the_mean_and_sample_deviation_over_seeds():
@@ -158,23 +196,24 @@ def test_shares_become_percentages():
 
 
 def test_a_variant_is_named_after_all_it_changes():
-    assert Variant(3).name == "k3-top" and Variant(0).name == "k0"
-    changed = reading({"context": "joint", "t2v_mean": "all"}, 7)
+    assert Variant(3).name == "k3-top" and Variant(0).name == "k0" and Variant(3).words == "default"
+    changed = variant(context="joint", t2v_mean="all", k=7, guide="positive")
     assert changed.model == {"context": "joint"} and changed.training == {"t2v_mean": "all"}
-    assert changed.name == "k7-top-context=joint-t2v_mean=all"
+    assert changed.name == "k7-top-context=joint-t2v_mean=all" and changed.words == "context=joint, t2v_mean=all"
 
 
-def test_every_reading_is_compared_with_the_default_on_the_same_videos(prepared, tmp_path):
-    table = compare_readings(prepared, 3, 2, tmp_path / "readings.csv")
-    assert list(table["reading"][:2]) == ["default", "temperatures=fixed"] and len(table) == 1 + len(READINGS)
-    assert (table[["difference", "low", "high"]].iloc[0] == 0).all()
-    assert (table["low"] <= table["difference"]).all() and (table["difference"] <= table["high"]).all()
-    default = table["top1_mean"][0]
-    assert table["difference"].tolist() == pytest.approx((table["top1_mean"] - default).tolist(), abs=0.011)
-    runs = pd.read_csv(tmp_path / "readings_runs.csv")
-    assert len(runs) == 1 + 2 * len(table) and set(runs["N"]) == {12}
-    folders = {path.name for path in (prepared.root / "runs").iterdir()}
-    assert len(folders) == 2 * (len(table) - 1), "rerank is another test of the default training"
+def test_a_variant_of_other_length_warms_up_for_a_tenth_of_it():
+    assert variant(epochs=240).training == {"epochs": 240, "warmup_epochs": 24.0}
+    assert variant(lr=3e-3, epochs=80).training == {}, "the defaults share one training"
+
+
+def test_rerank_is_another_test_of_the_default_training(prepared, tmp_path):
+    rows = [Against(row, Variant(3)) for row in (Variant(3), variant(k=3, inference="rerank"))]
+    table = run_grid(prepared, rows, 2, tmp_path / "readings.csv").summary.set_index("changes")
+    assert table["difference"]["inference=rerank"] == pytest.approx(
+        table["top1_mean"]["inference=rerank"] - table["top1_mean"]["default"], abs=0.02
+    )
+    assert {path.name for path in (prepared.root / "runs").iterdir()} == {"k3-top-seed0", "k3-top-seed1"}
     assert (prepared.root / "runs" / "k3-top-seed0" / "scores-test-rerank.json").is_file()
 
 
@@ -198,9 +237,11 @@ def test_the_audit_looks_before_and_after_training(prepared, tmp_path):
 
 @pytest.mark.parametrize(("seeds", "k", "workers"), [(0, 3, 1), (1, 0, 1), (1, 3, 0)])
 def test_nothing_is_trained_for_a_count_of_zero(prepared, tmp_path, seeds, k, workers):
-    for make in (compare_readings, audit):
+    with pytest.raises(ValueError, match="must be at least 1, not 0"):
+        audit(prepared, k, seeds, tmp_path / "t.csv", workers=workers)
+    if k:
         with pytest.raises(ValueError, match="must be at least 1, not 0"):
-            make(prepared, k, seeds, tmp_path / "t.csv", workers=workers)
+            run_grid(prepared, [Against(Variant(k), Variant(k))], seeds, tmp_path / "t.csv", workers=workers)
     assert not (prepared.root / "runs").exists()
 
 
