@@ -90,8 +90,9 @@ def main(
     }
     for name, value in card.items():
         print(f"{name:30} {value}")
+    details = {"linear_probe_decay": decay, "preset": preset, "clip_fingerprint": prepared.clip.fingerprint}
     values = {name: value._asdict() if name != "N" else value for name, value in card.items()}
-    write_text_atomic(out, json.dumps({**values, "linear_probe_decay": decay, "preset": preset}, indent=1) + "\n")
+    write_text_atomic(out, json.dumps({**values, **details}, indent=1) + "\n")
     print(f"card: {out}")
 
 
