@@ -14,8 +14,8 @@ On a machine without network, carry what it lacks as wheels; torch and torchvisi
         docstring-parser typeguard
     PYTHONPATH=. python benchmarks/gpu.py --out results/gpu.json
 
-(For another Python there: `--python-version 3.12 --platform manylinux_2_28_x86_64 --only-binary :all:`. `pip check` there
-names what else is missing; the last part needs pytest.)
+For another Python add `--python-version 3.12 --platform manylinux_2_28_x86_64 --only-binary :all:` to the first line.
+`pip check` on the other machine names what else is missing; the last part needs pytest.
 
 What the JSON holds
     state         "finished", "interrupted", or "running" where the process was killed
@@ -120,6 +120,7 @@ class Sizes:
     epochs: int = 10  # of the small model
     half_epochs: int = 3  # each writes a checkpoint of 0.7 GB
     half_videos: int = 32  # of each class
+    half_lr: float = 1e-4
     compiler: str = "inductor"
 
 
@@ -139,7 +140,9 @@ TINY = Sizes(
     loss_ks=(0,),
     loss_gb=0.05,
     epochs=3,
+    half_epochs=6,
     half_videos=8,
+    half_lr=1e-3,
     compiler="eager",
 )
 
@@ -184,12 +187,11 @@ class Bench:
 # ---- measuring ------------------------------------------------------------------------------------------------
 
 
-def best_seconds(run: Callable[[], Any], device: torch.device, seconds: float) -> list[float]:
+def call_seconds(run: Callable[[], Any], device: torch.device, seconds: float) -> list[float]:
     """Times of calls, for about `seconds` and at least three; two calls before them warm up."""
-    taken, start = [], None
     for _ in range(2):
         run()
-    start = time.perf_counter()
+    taken, start = [], time.perf_counter()
     while len(taken) < 3 or time.perf_counter() - start < seconds:
         taken.append(loss_form.seconds(run, device.type))
     return taken
@@ -288,7 +290,7 @@ def machine(device: torch.device) -> Result:
     if device.type != "cuda":
         return {"device": "cpu", "threads": torch.get_num_threads(), **about}
     card = torch.cuda.get_device_properties(device)
-    memory = {"memory_gib": round(card.total_memory / 2**30, 1), "free_gib": round(free_bytes(device) / 2**30, 1)}
+    memory = {"memory_gib": round(card.total_memory / 2**30, 1), "free_gib": round(free_bytes() / 2**30, 1)}
     return {
         "device": card.name,
         **memory,
@@ -297,8 +299,8 @@ def machine(device: torch.device) -> Result:
     } | about
 
 
-def free_bytes(device: torch.device) -> int:
-    return torch.cuda.mem_get_info(device)[0]
+def free_bytes() -> int:
+    return torch.cuda.mem_get_info()[0]
 
 
 def product(bench: Bench, precision: str) -> Result:
@@ -306,7 +308,7 @@ def product(bench: Bench, precision: str) -> Result:
     best = {}
     for size in bench.sizes.products:
         a, b = (torch.randn(size, size, device=bench.device, dtype=DTYPES[precision]) for _ in range(2))
-        seconds = min(best_seconds(lambda a=a, b=b: a @ b, bench.device, bench.sizes.seconds))
+        seconds = min(call_seconds(lambda a=a, b=b: a @ b, bench.device, bench.sizes.seconds))
         best[size] = 2 * size**3 / seconds / 1e12
     size = max(best, key=best.get)
     return {"tflops": float(f"{best[size]:.4g}"), "size": size}
@@ -344,7 +346,7 @@ def encode(bench: Bench, name: str, precision: str, n: int) -> Result:
     gflop = 2 * n * picture_gmac(encoder, bench.device)
     pixels = torch.randn(n, 3, *encoder.image_size, device=bench.device)
     with autocast(precision, bench.device):
-        seconds = statistics.median(best_seconds(lambda: encoder(pixels), bench.device, bench.sizes.seconds))
+        seconds = statistics.median(call_seconds(lambda: encoder(pixels), bench.device, bench.sizes.seconds))
     return {
         "images_per_s": round(n / seconds, 1),
         "share": bench.share(gflop, seconds, precision),
@@ -468,7 +470,7 @@ def head_step(bench: Bench, precision: str) -> Result:
 def loss_forms(bench: Bench) -> Iterator[Case]:
     """Rows repeated as printed, against the library's form: `benchmarks/loss_form.py`, whose fields these are."""
     sizes = bench.sizes
-    gb = sizes.loss_memory_share * free_bytes(bench.device) / 1e9 if bench.cuda else sizes.loss_gb
+    gb = sizes.loss_memory_share * free_bytes() / 1e9 if bench.cuda else sizes.loss_gb
     for k in sizes.loss_ks:
         for b in loss_form.batches(k, gb):
             yield f"k = {k}, b = {b}", partial(loss_form.measure, b, k, bench.device.type, 3)
@@ -598,7 +600,7 @@ def half_training(bench: Bench, precision: str) -> Result:
     model = replace(sizes.model, temperatures="fixed")
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
-        found = losses(model, device, precision, sizes.half_epochs, run, lr=1e-4, each=sizes.half_videos)
+        found = losses(model, device, precision, sizes.half_epochs, run, lr=sizes.half_lr, each=sizes.half_videos)
         weights = load_model(run).parameters()
         finite = all(map(math.isfinite, found)) and all(bool(weight.isfinite().all()) for weight in weights)
     return {"finite": finite, "learns": found[-1] < found[0], "losses": [round(loss, 5) for loss in found]}
@@ -644,11 +646,14 @@ def cuda_tests(bench: Bench) -> Iterator[Case]:
 
 def run_pytest(bench: Bench) -> Result:
     """Its last line, and the names of what failed."""
-    command = [sys.executable, "-m", "pytest", "-m", "cuda", "-rfE", "-p", "no:cacheprovider", "tests/test_cuda.py"]
+    # One file has them all: collecting the others would need what only they import. Warnings of another torch or of a
+    # driver are no errors here.
+    options = ["-m", "cuda", "-rfE", "-W", "default", "-p", "no:cacheprovider", "tests/test_cuda.py"]
+    command = [sys.executable, "-m", "pytest", *options]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
-    options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
-    ran = subprocess.run(command, timeout=max(1.0, bench.left()), check=False, **options)
-    lines = (ran.stdout + ran.stderr).strip().splitlines()
+    captured = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
+    ran = subprocess.run(command, timeout=max(1.0, bench.left()), check=False, **captured)
+    lines = (ran.stdout.strip() or ran.stderr.strip()).splitlines()
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
     return {"exit": ran.returncode, "outcome": lines[-1] if lines else "", "failed": failed}
 
@@ -778,7 +783,7 @@ def main(
     bench = Bench(torch.device(device), TINY if tiny else Sizes(), out, deadline)
     bench.report |= {"tiny": tiny, "minutes": minutes, "device": device}
     # Where a call never comes back to Python no signal helps: the process ends, the file is as the last case left it.
-    faulthandler.dump_traceback_later(60 * minutes, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(max(0.0, bench.left()) + AROUND / 2, exit=True, file=sys.__stderr__)
     try:
         run_all(bench, tuple(name for name in PARTS if name in parts))
     except KeyboardInterrupt:
