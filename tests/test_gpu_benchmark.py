@@ -1,6 +1,7 @@
 """The GPU benchmark, rehearsed on a processor: all of it runs, and what was measured survives whatever happens."""
 
 import json
+import sys
 import time
 from functools import partial
 
@@ -37,6 +38,22 @@ def test_only_what_a_processor_does_not_have_is_left_out(rehearsal):
     skipped = {case: made["skipped"] for case, made in found.items() if "skipped" in made}
     assert set(skipped) == {"features, fp16", "fp16, checkpointing", "fp16"}
     assert all("needs a CUDA device" in reason for reason in skipped.values())
+    assert len(rehearsal["problems"]) == 3 and "agreement, features, fp16: ValueError" in rehearsal["problems"][0]
+
+
+def test_problems_are_what_was_left_out_or_is_wrong():
+    cases = {
+        "a": {"agrees": True},
+        "b": {"agrees": False},
+        "c": {"finite": False, "learns": False},
+        "d": {"skipped": "no"},
+    }
+    tests = {"pytest": {"exit": 1, "outcome": "1 failed"}, "other": {"exit": 0, "outcome": "2 passed"}}
+    parts = {"one": {"cases": cases}, "two": {"cases": tests}, "three": {"cases": {}, "reason": "no time is left"}}
+    assert gpu.problems({"parts": parts}) == [
+        *("one, b: agrees: no", "one, c: finite, learns: no", "one, d: no", "two, pytest: 1 failed"),
+        "three: no time is left",
+    ]
 
 
 def test_the_numbers_are_there(rehearsal):
@@ -116,6 +133,24 @@ def test_a_part_stops_at_its_limit_and_the_next_follows(monkeypatch, tmp_path):
     assert parts["head"]["state"] == "out of time"
     assert parts["head"]["cases"] == {"slow": {"skipped": "not finished within the 2 s of its part"}}
     assert parts["loss"]["state"] == "done"
+
+
+def test_a_signal_that_got_lost_comes_again(monkeypatch, tmp_path):
+    class Finaliser:
+        def __del__(self):
+            time.sleep(1.2)  # what is raised in here is printed and dropped
+
+    def lose() -> dict:
+        Finaliser()
+        time.sleep(60)
+        return {}
+
+    monkeypatch.setattr(gpu, "RING_AGAIN", 0.5)
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: None)
+    monkeypatch.setitem(gpu.PARTS, "head", (lambda bench: iter([("slow", lose)]), 1.1))
+    started = time.perf_counter()
+    assert run(tmp_path / "gpu.json", "head")["parts"]["head"]["state"] == "out of time"
+    assert time.perf_counter() - started < 30
 
 
 def test_without_time_nothing_begins(tmp_path):
