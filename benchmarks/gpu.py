@@ -455,6 +455,7 @@ def head_step(bench: Bench, precision: str) -> Result:
     sizes, b = bench.sizes, bench.sizes.head_batch
     model = sizes.model.for_backbone(sizes.model.dim, 100.0)
     network, config = new_model(model, seed=0).to(bench.device), step_config(sizes, b, precision)
+    torch.manual_seed(0)
     features = torch.randn(b, model.frames, model.dim, device=bench.device)
     groups = parameter_groups(network, config.weight_decay)
     # A step takes milliseconds: more of them.
