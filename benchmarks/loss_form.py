@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from mgdmkit.config import MGDMConfig, write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
-from mgdmkit.model import MGDM
+from mgdmkit.model import MGDM, RawTexts
 
 DIM, FRAMES, CLASSES = 768, 16, 400
 K_GRID = (0, 3, 5, 7, 9)
@@ -69,7 +69,7 @@ def bare_model(device: str) -> MGDM:
             dim=DIM, frames=FRAMES, temporal_layers=1, semantic_layers=1, frame_positions=False, temperatures="fixed"
         )
     )
-    model.representer.blocks, model.discriminator = nn.Identity(), nn.Identity()
+    model.representer.blocks, model.discriminator = nn.Identity(), RawTexts()
     return model.to(device)
 
 
