@@ -23,7 +23,7 @@ __all__ = [
 
 def __getattr__(name: str):
     if name == "load_run":  # brings open_clip along: seconds that `import mgdmkit` alone need not take
-        from mgdmkit.recognizer import load_run
+        from mgdmkit.evaluation.recognizer import load_run
 
         return load_run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

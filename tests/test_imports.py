@@ -131,7 +131,7 @@ def test_a_module_that_has_no_place_is_refused():
         ("video", "import torch", []),
         ("train", "import matplotlib.pyplot as plt", ["matplotlib.pyplot"]),
         ("plots", "import seaborn", []),
-        ("plots", "from mgdmkit.evaluate import score", ["sibling mgdmkit.evaluate.score"]),
+        ("plots", "from mgdmkit.evaluation.scores import score", ["sibling mgdmkit.evaluation.scores.score"]),
     ],
 )
 def test_the_rules_catch_what_they_should(module, line, broken):

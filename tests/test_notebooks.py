@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mgdmkit.headless import run_all
-from mgdmkit.results_page import notebook_state
+from mgdmkit.cli.headless import run_all
+from mgdmkit.cli.page import notebook_state
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))

@@ -1,0 +1,219 @@
+"""`mgdm experiment ...`: grids of trainings over seeds. Beside them `mgdm notebooks` and `mgdm complexity`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mgdmkit.cli.shared import done
+
+app = tyro.extras.SubcommandApp()
+ROOT = Path("runs/demo")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What all experiments are told."""
+
+    out: Path
+    """The CSV to write, a row for each variant; what belongs to it goes beside it, as NAME_runs.csv and so on."""
+    root: Path = ROOT
+    """Where data, weights, features and runs live; what is missing is made."""
+    preset: str = "demo"
+    """smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos."""
+    seeds: int = 5
+    """Trainings of each variant."""
+    workers: int = 1
+    """Processes that train, one core each."""
+
+    def prepared(self):
+        from mgdmkit.experiments.pipeline import prepare
+
+        return prepare(self.root, self.preset)
+
+
+Common = Annotated[Experiment, tyro.conf.arg(name="")]
+
+
+def _run(common: Experiment, prepared, grid, split: Literal["val", "test"] = "test") -> None:
+    from mgdmkit.experiments.variants import run_grid
+
+    table = run_grid(prepared, grid, common.seeds, common.out, split=split, workers=common.workers).summary
+    shown = ["run", "seeds", "N", "top1_mean", "top1_std", "top5_mean", "difference", "low", "high", "mcnemar_p"]
+    print(table[[column for column in shown if column in table]].to_string(index=False, na_rep=""))
+    done("table", common.out)
+
+
+@app.command
+def k(
+    common: Common,
+    ks: tuple[int, ...] = (0, 3, 5, 7, 9),
+    guide: Literal["positive", "each"] = "positive",
+) -> None:
+    """Tables 1-3: k hardest negatives, the easy end "3 (bot)", and random ones, on the test split.
+
+    With few classes of your own there are not so many negatives; a k that does not exist is left out.
+
+    Args:
+        ks: How many negatives; the first is what the others are compared with.
+        guide: Which text chooses the frames (eq. 15): the group's positive for all its texts, or each its own.
+    """
+    from mgdmkit.experiments.grids import k_grid
+
+    prepared = common.prepared()
+    depth, labels = prepared.negatives.indices.shape[1], len(prepared.texts.labels)
+    _run(common, prepared, k_grid(ks, depth, labels, guide))
+
+
+@app.command
+def modules(common: Common, negatives: int = 7) -> None:
+    """Table 7: without video representer, without semantic discriminator, whole, on the test split.
+
+    Args:
+        negatives: k, hard negatives in a group.
+    """
+    from mgdmkit.experiments.grids import modules_grid
+
+    _run(common, common.prepared(), modules_grid(negatives))
+
+
+@app.command
+def adaptive(common: Common, split: Literal["val", "test"] = "test", margins: tuple[float, ...] = (2.0,)) -> None:
+    """Beyond the paper: negatives chosen per video, those that come within a margin of the positive, at most 9.
+
+    Args:
+        split: Choose the margin on val; read test once.
+        margins: How far below the positive a negative may lie: log of the ratio of CLIP's scores.
+    """
+    from mgdmkit.experiments.grids import adaptive_grid
+
+    _run(common, common.prepared(), adaptive_grid(margins=margins), split)
+
+
+@app.command
+def batch(common: Common, sizes: tuple[int, ...] = (8, 32, 128), match: Literal["steps", "epochs"] = "steps") -> None:
+    """Beyond the paper: do negatives matter when a batch already holds every class? On the test split.
+
+    Args:
+        sizes: Videos in a batch.
+        match: What all sizes have in common: the number of optimiser steps, or that of epochs.
+    """
+    from mgdmkit.experiments.grids import batch_grid
+
+    _run(common, common.prepared(), batch_grid(sizes, match=match))
+
+
+@app.command
+def curves(common: Common, epochs: int = 240) -> None:
+    """Beyond the paper: do negatives buy speed or a higher ceiling? Validation Top-1 after each epoch.
+
+    Args:
+        epochs: Of each training, well past convergence.
+    """
+    from mgdmkit.experiments.grids import curves_grid, learning_curves
+
+    learning_curves(common.prepared(), curves_grid(epochs), common.seeds, common.out, workers=common.workers)
+    done("table", common.out)
+
+
+@app.command
+def recipe(common: Common) -> None:
+    """Learning rate and epochs of the small recipe, on the validation split."""
+    from mgdmkit.experiments.grids import recipe_grid
+
+    _run(common, common.prepared(), recipe_grid(), "val")
+
+
+@app.command
+def depth(common: Common) -> None:
+    """Blocks of the two modules, on the validation split."""
+    from mgdmkit.experiments.grids import depth_grid
+
+    _run(common, common.prepared(), depth_grid(), "val")
+
+
+@app.command
+def readings(common: Common, negatives: int = 3) -> None:
+    """Each reading of the paper against the default, paired over the test videos and the seeds.
+
+    Args:
+        negatives: k, hard negatives in a group.
+    """
+    from mgdmkit.experiments.grids import compare_readings
+
+    table = compare_readings(common.prepared(), negatives, common.seeds, common.out, workers=common.workers)
+    print(table.to_string(index=False))
+    done("table", common.out)
+
+
+@app.command
+def blind(common: Common, negatives: int = 3) -> None:
+    """Shortcut audit: can the positive be told from its group without the video? On the test split.
+
+    Args:
+        negatives: k, hard negatives in a group.
+    """
+    from mgdmkit.experiments.audit import audit
+
+    table = audit(common.prepared(), negatives, common.seeds, common.out, workers=common.workers)
+    columns = ["context", "guide", "trained", "blindfold"]
+    print(table.groupby(columns, sort=False)[["accuracy", "chance"]].mean().round(2).to_string())
+    done("table", common.out)
+
+
+def notebooks(out: Path = ROOT, preset: Literal["smoke", "demo", "full"] = "demo", only: str = "") -> None:
+    """Execute the notebooks in order and write a page with their scores and figures.
+
+    Args:
+        out: Folder of everything that the notebooks make.
+        preset: How much work: smoke (seconds), demo (minutes), full (an hour).
+        only: Numbers of the notebooks to run, such as "00,05"; all of them when empty.
+    """
+    from mgdmkit.cli.headless import run_all
+
+    chosen = [number.strip() for number in only.split(",") if number.strip()] or None
+    done("results", run_all(Path("notebooks"), out, preset, chosen))
+
+
+def complexity(
+    clip: str = "ViT-L-14",
+    frames: int = 16,
+    k: int = 7,
+    temporal_layers: int = 6,
+    semantic_layers: int = 2,
+    out: Path | None = None,
+) -> None:
+    """Count multiply-adds and parameters (Table 8), as the paper counts and in truth; needs no weights.
+
+    Args:
+        clip: An open_clip model whose towers are CLIP's transformers, or a folder made by `mgdm clip`.
+        frames: Frames per video, T.
+        k: Negatives per video.
+        temporal_layers: Blocks of the video representer.
+        semantic_layers: Blocks of the semantic discriminator.
+        out: Write the first table as a CSV, too.
+    """
+    from mgdmkit.config import write_text_atomic
+    from mgdmkit.evaluation.complexity import PAPER_TABLE8, SEEN_BY_THE_PAPER, added, parts, splits, table8
+
+    def show(title: str, rows) -> None:
+        print(title, rows.to_string(index=False, float_format="{:.6f}".format), sep="\n")
+
+    depth = {"temporal_layers": temporal_layers, "semantic_layers": semantic_layers}
+    table, share = table8(clip, frames, **depth, ks=sorted({0, k})), parts(clip, frames, k, **depth)
+    blocks, more = temporal_layers + semantic_layers, added(share)
+    show(f"{clip}, one video of {frames} frames: 1e9 multiply-adds (gmac), 1e6 parameters (mparams)", table)
+    printed = "; ".join(f"{model} {gmac} G, {mparams} M" for model, (gmac, mparams) in PAPER_TABLE8.items())
+    print(f"The paper prints, for ViT-L-14 and 16 frames: {printed}\n{SEEN_BY_THE_PAPER}\n")
+    show(f"The parts of MGDM, k = {k}", share)
+    print(
+        f"The modules add {more['modules']:.3f}% to CLIP with one prompt ({more['paper']:.3f}% as the paper counts),\n"
+        f"{k} more prompts {more['prompts']:.3f}%, unless text embeddings are cached.\n"
+    )
+    depths = splits(clip, blocks, frames)
+    fits = "; fits: as the paper prints" if "fits" in depths else ""
+    show(f"Splits of {blocks} blocks, as the paper counts{fits}", depths)
+    if out:
+        write_text_atomic(out, table.to_csv(index=False))
+        done("table", out)
