@@ -32,9 +32,10 @@ from mgdmkit.data.manifest import read_manifest
 from mgdmkit.evaluation.scores import label_rank, paired_difference, score
 from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives
+from mgdmkit.runs.trained import read_history
 from mgdmkit.training.augment import label_indices
 from mgdmkit.training.finetuning import finetune, finetuned_features
-from mgdmkit.training.loop import Videos, read_history, train
+from mgdmkit.training.loop import Videos, train
 
 
 def main(

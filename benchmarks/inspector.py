@@ -28,7 +28,7 @@ from mgdmkit.inspector import figure as drawing
 from mgdmkit.inspector import playback
 from mgdmkit.inspector.widget import HardNegativeInspector
 from mgdmkit.mining import mine_negatives
-from mgdmkit.training.loop import new_model
+from mgdmkit.runs.trained import new_model
 
 T, D = 16, 128
 

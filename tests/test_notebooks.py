@@ -75,7 +75,7 @@ def test_it_begins_with_a_title_and_a_question_and_ends_with_exercises(path):
 
 @each_notebook
 def test_a_diagram_shows_where_in_the_method_it_is(path):
-    assert any(re.search(r"^(diagrams\.\w+|framework)\(", cell.source, re.M) for cell in code_cells(path))
+    assert any(re.search(r"^plots\.diagrams\.\w+\(", cell.source, re.M) for cell in code_cells(path))
 
 
 @each_notebook

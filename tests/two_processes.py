@@ -30,7 +30,8 @@ from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import mine_negatives
 from mgdmkit.model import MGDM
 from mgdmkit.runs import processes
-from mgdmkit.training.loop import Videos, read_history, train
+from mgdmkit.runs.trained import read_history
+from mgdmkit.training.loop import Videos, train
 
 T, D, C = 4, 16, 9
 TINY = {"dim": D, "frames": T, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "logit_scale": 20.0}

@@ -97,7 +97,7 @@ def features(
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.clip.features import extract_features
     from mgdmkit.data.manifest import read_manifest
-    from mgdmkit.training.loop import choose_device
+    from mgdmkit.runs.processes import choose_device
 
     backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
     options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
@@ -163,7 +163,7 @@ def near(
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.data.corpus import prompts, read_corpus
     from mgdmkit.data.exclusions import keep_decisions, near_duplicates, write_near
-    from mgdmkit.training.loop import choose_device
+    from mgdmkit.runs.processes import choose_device
 
     labels = read_corpus(corpus).labels
     keep_decisions(out)  # before the work
@@ -202,8 +202,7 @@ def mine(
     from mgdmkit.data.corpus import mining_corpus, read_corpus
     from mgdmkit.data.exclusions import locate, read_exclusions
     from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
-    from mgdmkit.runs.processes import main_first
-    from mgdmkit.training.loop import choose_device
+    from mgdmkit.runs.processes import choose_device, main_first
 
     cached = load_features(features)
     labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())

@@ -171,9 +171,10 @@ def notebooks(out: Path = ROOT, preset: Literal["smoke", "demo", "full"] = "demo
         only: Numbers of the notebooks to run, such as "00,05"; all of them when empty.
     """
     from mgdmkit.cli.headless import run_all
+    from mgdmkit.resources import resource
 
     chosen = [number.strip() for number in only.split(",") if number.strip()] or None
-    done("results", run_all(Path("notebooks"), out, preset, chosen))
+    done("results", run_all(resource("notebooks"), out, preset, chosen))
 
 
 def complexity(

@@ -36,7 +36,7 @@ def evaluate(
     from mgdmkit.inference import predict
     from mgdmkit.mining import zero_shot_logits
     from mgdmkit.runs.processes import is_main, map_rows
-    from mgdmkit.training.loop import load_model, read_run
+    from mgdmkit.runs.trained import load_model, read_run
 
     if run is None:
         if inference:

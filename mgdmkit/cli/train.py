@@ -140,9 +140,9 @@ def _finetune_with(model: MGDMConfig, training: TrainConfig, finetuning: FineTun
         from mgdmkit.data.manifest import read_manifest
         from mgdmkit.evaluation.official_split import split_in_force
         from mgdmkit.mining import load_negatives, negative_names
+        from mgdmkit.runs.processes import choose_device
         from mgdmkit.training.augment import label_indices
         from mgdmkit.training.finetuning import finetune
-        from mgdmkit.training.loop import choose_device
 
         model, training = MGDMConfig.from_dict(model.to_dict()), TrainConfig.from_dict(training.to_dict())
         finetuning = FineTuneConfig.from_dict(finetuning.to_dict())

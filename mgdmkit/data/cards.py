@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from mgdmkit.config import check_choice
 from mgdmkit.data.corpus import normalise
+from mgdmkit.resources import resource
 
 DATASETS = ("ucf101", "hmdb51", "kinetics400")
-DATA_MANIFESTS = Path(__file__).resolve().parents[2] / "data_manifests"
+DATA_MANIFESTS = resource("data_manifests")
 
 
 class DatasetClass(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from mgdmkit.data.manifest import official_splits
-from mgdmkit.training.loop import read_run
+from mgdmkit.runs.trained import read_run
 
 
 def split_in_force(clips: pd.DataFrame) -> int | None:

@@ -27,7 +27,8 @@ from mgdmkit.data.video import read_segments, segment_indices
 from mgdmkit.inference import Inference, predict
 from mgdmkit.model import MGDM
 from mgdmkit.runs.folder import FolderError, read_json, reading
-from mgdmkit.training.loop import choose_device, load_model, read_run
+from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.trained import load_model, read_run
 
 Clip = str | Path | np.ndarray
 """A video file, or frames uint8 (F, H, W, 3), RGB, with any F >= 1."""

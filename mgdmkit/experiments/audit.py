@@ -12,7 +12,7 @@ from mgdmkit.evaluation.scores import blind_accuracy
 from mgdmkit.experiments.pipeline import Prepared
 from mgdmkit.experiments.variants import reading, train_ahead
 from mgdmkit.mining import select
-from mgdmkit.training.loop import new_model
+from mgdmkit.runs.trained import new_model
 
 AUDITED: tuple[dict[str, Any], ...] = (
     {},

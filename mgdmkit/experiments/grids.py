@@ -11,7 +11,7 @@ from mgdmkit.config import SMALL_TRAIN, TrainConfig, check_choice, check_counts,
 from mgdmkit.experiments.pipeline import Prepared
 from mgdmkit.experiments.variants import Against, Variant, compare, correct, reading, train_ahead, train_grid
 from mgdmkit.mining import EASIEST_OF
-from mgdmkit.training.loop import read_history
+from mgdmkit.runs.trained import read_history
 
 PAPER_K = (0, 3, 5, 7, 9)
 

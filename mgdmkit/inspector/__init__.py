@@ -2,3 +2,12 @@
 
 May import everything below the shell but the paper's tables. Nothing imports it.
 """
+
+from mgdmkit.inspector.inspection import Inspection, Question
+from mgdmkit.inspector.widget import HardNegativeInspector
+
+__all__ = [
+    "HardNegativeInspector",
+    "Inspection",
+    "Question",
+]

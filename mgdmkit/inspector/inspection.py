@@ -19,7 +19,7 @@ from mgdmkit.data.manifest import Manifest, read_manifest
 from mgdmkit.evaluation.scores import label_rank
 from mgdmkit.mining import Negatives, load_negatives, negative_names, select, zero_shot_logits
 from mgdmkit.model import MGDM, MGDMOutput
-from mgdmkit.training.loop import load_model
+from mgdmkit.runs.trained import load_model
 
 Show = Literal["all", "misread", "mended", "broken", "below"]
 SHOWS: dict[Show, str] = {

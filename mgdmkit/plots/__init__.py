@@ -4,6 +4,7 @@ They live in files by what they show: videos, matrices, runs, classes, the space
 a figure to files, `save_as` one of them.
 """
 
+from mgdmkit.plots import diagrams
 from mgdmkit.plots.classes import calibration, gain_by_confusability
 from mgdmkit.plots.files import save, save_as
 from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, TRUE, style
@@ -26,6 +27,7 @@ __all__ = [
     "confusion",
     "confusion_change",
     "costs",
+    "diagrams",
     "differences",
     "fig5",
     "frames",

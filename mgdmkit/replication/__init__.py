@@ -2,3 +2,19 @@
 
 May import everything below the shell but the inspector.
 """
+
+from mgdmkit.replication.job import reproduce_table
+from mgdmkit.replication.recipes import K_ROWS, MODULE_ROWS, Recipe, read_recipe, table_recipes
+from mgdmkit.replication.settings import Options
+from mgdmkit.replication.tables import write_comparison
+
+__all__ = [
+    "K_ROWS",
+    "MODULE_ROWS",
+    "Options",
+    "Recipe",
+    "read_recipe",
+    "reproduce_table",
+    "table_recipes",
+    "write_comparison",
+]

@@ -24,8 +24,8 @@ from mgdmkit.replication.rows import run_folder
 from mgdmkit.replication.settings import DEFAULT, Options
 from mgdmkit.replication.sources import Source
 from mgdmkit.runs.folder import FolderError
+from mgdmkit.runs.trained import load_model
 from mgdmkit.training.finetuning import finetuned_features
-from mgdmkit.training.loop import load_model
 
 PANELS = ("raw text", "discriminated text")
 

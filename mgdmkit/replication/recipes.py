@@ -13,8 +13,9 @@ from typing import Any, Literal, Self
 
 from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice, check_counts
 from mgdmkit.data.cards import DATASETS
+from mgdmkit.resources import resource
 
-RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+RECIPES = resource("recipes")
 FULL = "7-top"
 """The row that the paper calls MGDM."""
 K_ROWS = ("0", "3-top", "5-top", "7-top", "9-top", "3-bot")

@@ -37,9 +37,9 @@ from mgdmkit.mining import Negatives, zero_shot_logits
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
 from mgdmkit.replication.settings import UNTRAINED, Options, exclusions, features_precision, record_settings, settings
 from mgdmkit.replication.sources import Source
-from mgdmkit.runs.processes import is_main, main_first, map_rows, world_size
+from mgdmkit.runs.processes import choose_device, is_main, main_first, map_rows, world_size
 from mgdmkit.training.finetuning import finetune, finetuned_features
-from mgdmkit.training.loop import Videos, choose_device, train
+from mgdmkit.training.loop import Videos, train
 
 
 @dataclass(frozen=True)

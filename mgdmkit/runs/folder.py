@@ -3,6 +3,7 @@
 All writes are atomic (a temporary file, then a rename), and nothing that is read can run code.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -135,3 +136,12 @@ def _atomic(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """16 hex digits of a sha256 over shapes, types and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -60,6 +60,17 @@ def _take_own_gpu() -> None:
     torch.cuda.set_device(local)
 
 
+def choose_device(device: str = "auto") -> torch.device:
+    """ "auto" takes CUDA, then Apple's MPS, then the CPU; `ValueError` for a device that is not there."""
+    if device == "auto":
+        names = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        device = next((name for name, there in names.items() if there), "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} is not to be had here; choose auto, cpu, cuda or mps") from error
+
+
 def world_size() -> int:
     """W, the number of processes; 1 without torchrun."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

@@ -29,9 +29,11 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.runs import processes
-from mgdmkit.runs.folder import FolderError, claim, save_tensors
+from mgdmkit.runs.folder import FolderError, claim, fingerprint, save_tensors
+from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.trained import load_model, new_model, read_run
 from mgdmkit.training.augment import Clips
-from mgdmkit.training.loop import WORK, choose_device, choose_groups, fingerprint, fit, load_model, new_model, read_run
+from mgdmkit.training.loop import WORK, choose_groups, fit
 from mgdmkit.training.optim import autocast_dtype, parameter_groups
 
 POSITIONS = ("frame_positions", "positional_embedding", "pos_embed")  # ours, open_clip's, timm's

@@ -5,7 +5,6 @@ clips on disk and MGDM behind CLIP's image encoder. Everything random comes from
 interrupted continues to the same bits on a CPU.
 """
 
-import hashlib
 import json
 import math
 import time
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -26,13 +24,13 @@ from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, adaptive, random_negatives, select
 from mgdmkit.model import MGDM
 from mgdmkit.runs import processes
-from mgdmkit.runs.folder import FolderError, claim, load_checkpoint, read_json, reading, save_checkpoint, save_tensors
+from mgdmkit.runs.folder import claim, fingerprint, load_checkpoint, save_checkpoint, save_tensors
+from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.trained import load_model, new_model
 from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
 
 WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
 """What a run folder holds beside its `config.json`."""
-ANEW = "put back a good copy, or train into another folder with `mgdm train --out`"
-"""The cure for what only a new training writes."""
 
 
 class TrainingSet(Protocol):
@@ -62,17 +60,6 @@ class Videos:
     def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
         """(b, T, D) for each batch; the same in every epoch."""
         return (self.frame_features[batch] for batch in order)
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """ "auto" takes CUDA, then Apple's MPS, then the CPU; `ValueError` for a device that is not there."""
-    if device == "auto":
-        names = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        device = next((name for name, there in names.items() if there), "cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} is not to be had here; choose auto, cpu, cuda or mps") from error
 
 
 def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
@@ -274,56 +261,3 @@ def _loss(network, inputs, labels, texts, text_features, config) -> Tensor:
         t2v_mean=config.t2v_mean,
         absent=absent,
     )
-
-
-def load_model(run: Path, device: str = "cpu") -> MGDM:
-    """The trained model of a run folder, ready for inference; `FolderError` without one, or for damaged files."""
-    path = run / "model.safetensors"
-    if not path.is_file():
-        raise FolderError(f"{run} holds no trained model (model.safetensors); train it with `mgdm train --out {run}`")
-    made = read_run(run)
-    with reading(run / "config.json", ANEW):
-        model = MGDM(MGDMConfig.from_dict(made["model"]))
-    with reading(path, "put back a good copy, or delete it and give the command that trained it: it trains anew"):
-        model.load_state_dict(load_file(path))
-    return model.to(choose_device(device)).eval()
-
-
-def read_run(run: Path) -> dict[str, Any]:
-    """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}.
-
-    `FolderError` when its `config.json` is missing or damaged, or from before the temperatures were the backbone's.
-    """
-    made = read_json(run / "config.json", ANEW, keys=("model", "train"))
-    if "temperatures" not in made["model"]:
-        raise FolderError(
-            f"{run} was trained when the kit fixed the two temperatures to those of OpenAI's CLIP, whatever the CLIP; "
-            f"now they are the CLIP's own, so that the run compares with no other: train it anew, into another folder"
-        )
-    return made
-
-
-def read_history(run: Path) -> list[dict[str, Any]]:
-    """One line per finished epoch: epoch, loss, lr, logit_scale, seconds, and val_top1 if there was one.
-
-    `FolderError` when it is missing or damaged.
-    """
-    path = run / "history.jsonl"
-    with reading(path, ANEW):
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def fingerprint(*tensors: Tensor) -> str:
-    """16 hex digits of a sha256 over shapes, types and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
-
-
-def new_model(config: MGDMConfig, seed: int) -> MGDM:
-    """The untrained model that every run with this seed starts from."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return MGDM(config)

@@ -26,8 +26,9 @@ from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import read_segments
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.runs.folder import claim, load_checkpoint, save_checkpoint
+from mgdmkit.runs.processes import choose_device
 from mgdmkit.stickactions.dataset import DATASET_VERSION, render_still
-from mgdmkit.training.loop import choose_device, learning_rate, parameter_groups
+from mgdmkit.training.optim import learning_rate, parameter_groups
 
 CHECKPOINT_EVERY = 100  # steps: what an interruption can cost
 

@@ -18,7 +18,7 @@ import mgdmkit.cli.main
 import mgdmkit.clip.features
 from mgdmkit.clip.backbone import ClipWeightsWarning, FrozenClip
 from mgdmkit.clip.features import load_features
-from mgdmkit.training.loop import read_history, read_run
+from mgdmkit.runs.trained import read_history, read_run
 
 
 @pytest.fixture(scope="module")

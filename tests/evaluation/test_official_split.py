@@ -17,7 +17,8 @@ from mgdmkit.data.manifest import read_manifest, write_manifest
 from mgdmkit.evaluation.official_split import split_in_force, split_to_score
 from mgdmkit.evaluation.scores import score
 from mgdmkit.inference import predict
-from mgdmkit.training.loop import fingerprint, load_model, read_run
+from mgdmkit.runs.folder import fingerprint
+from mgdmkit.runs.trained import load_model, read_run
 
 # Of each class: the three splits differ in their number of test clips, so that N tells them apart.
 SPLITS = {

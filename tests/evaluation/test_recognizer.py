@@ -27,7 +27,8 @@ from mgdmkit.data.video import VideoError, read_frames
 from mgdmkit.evaluation.recognizer import Prediction, load_run, write_labels
 from mgdmkit.inference import predict
 from mgdmkit.runs.folder import FolderError
-from mgdmkit.training.loop import Videos, load_model, train
+from mgdmkit.runs.trained import load_model
+from mgdmkit.training.loop import Videos, train
 
 LABELS = ("closing a door", "dancing", "opening a door", "waving")
 CONFIG = MGDMConfig(dim=128, frames=4, temporal_layers=1, semantic_layers=1, attention_temperature=0.1, logit_scale=100)

@@ -29,7 +29,7 @@ from mgdmkit.experiments.variants import (
     table_row,
     train_grid,
 )
-from mgdmkit.training.loop import new_model
+from mgdmkit.runs.trained import new_model
 
 CLASSES = tuple(f"action {i:02d}" for i in range(12))
 

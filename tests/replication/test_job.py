@@ -33,8 +33,8 @@ from mgdmkit.replication.settings import Options
 from mgdmkit.replication.sources import dataset_of, open_source
 from mgdmkit.replication.tables import results, write_comparison, write_table
 from mgdmkit.runs.folder import FolderError
+from mgdmkit.runs.trained import load_model, read_run
 from mgdmkit.training.finetuning import is_finetuned
-from mgdmkit.training.loop import load_model, read_run
 
 FROZEN = Options(frozen=True, device="cpu", quiet=True)
 SPLIT1, SPLIT2 = (

@@ -21,7 +21,7 @@ from mgdmkit.replication.settings import Options, check_settings, exclusions
 from mgdmkit.replication.sources import open_source
 from mgdmkit.replication.tables import results, write_comparison
 from mgdmkit.runs.folder import FolderError
-from mgdmkit.training.loop import read_run
+from mgdmkit.runs.trained import read_run
 
 FROZEN = Options(frozen=True, device="cpu", quiet=True)
 SPLITS = {

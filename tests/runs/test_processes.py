@@ -25,7 +25,7 @@ from two_processes import (
 
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import FolderError
-from mgdmkit.training.loop import read_history
+from mgdmkit.runs.trained import read_history
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of the workers that decode
 PROGRAM = Path(__file__).parents[1] / "two_processes.py"

@@ -25,6 +25,7 @@ from mgdmkit.evaluation.scores import score
 from mgdmkit.inference import predict
 from mgdmkit.mining import mine_negatives
 from mgdmkit.runs.folder import FolderError
+from mgdmkit.runs.trained import load_model, new_model, read_history, read_run
 from mgdmkit.training.augment import Clips
 from mgdmkit.training.finetuning import (
     POSITIONS,
@@ -39,7 +40,6 @@ from mgdmkit.training.finetuning import (
     set_trainable,
     tuned_clip,
 )
-from mgdmkit.training.loop import load_model, new_model, read_history, read_run
 
 T, D = 2, 32
 MODEL = MGDMConfig(dim=D, frames=T, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")

@@ -19,16 +19,9 @@ from mgdmkit.evaluation.scores import score
 from mgdmkit.inference import predict
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import FolderError
-from mgdmkit.training.loop import (
-    Videos,
-    choose_device,
-    choose_negatives,
-    fit,
-    load_model,
-    new_model,
-    read_history,
-    train,
-)
+from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.trained import load_model, new_model, read_history
+from mgdmkit.training.loop import Videos, choose_negatives, fit, train
 from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
 
 MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
