@@ -28,14 +28,13 @@ class DatasetClass(NamedTuple):
 def dataset_file(dataset: str, name: str) -> Path:
     """The path of `data_manifests/<dataset>/<name>`.
 
-    `ValueError` for an unknown dataset, `FileNotFoundError` where the folder did not come with the installation.
+    `ValueError` for an unknown dataset, `FileNotFoundError` where the file did not come with the installation.
     """
     check_choice("dataset", dataset, DATASETS)
     path = DATA_MANIFESTS / dataset / name
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: it belongs to the source tree and is not copied by an ordinary installation; "
-            f"install from a checkout with `pip install -e .`"
+            f"{path} is missing, and should have come with the kit: install it anew (in a checkout: `pip install -e .`)"
         )
     return path
 

@@ -58,7 +58,7 @@ def test_unknown_and_absent(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match=r"dataset='ucf' is not an option; choose one of 'ucf101'"):
         dataset_classes("ucf")
     monkeypatch.setattr(mgdmkit.data.cards, "DATA_MANIFESTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"ucf101.card\.json is missing: .*pip install -e"):
+    with pytest.raises(FileNotFoundError, match=r"ucf101.card\.json is missing, .*pip install -e"):
         dataset_file("ucf101", "card.json")
 
 

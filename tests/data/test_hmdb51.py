@@ -4,39 +4,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hmdb51_lists import NAMES, TAGS, clips_of, tag, write_splits
 
-from mgdmkit.data.cards import dataset_classes
 from mgdmkit.data.hmdb51 import hmdb51_clips
 from mgdmkit.data.manifest import ManifestError, read_manifest
 from mgdmkit.data.official import build_manifest, summary
 
-NAMES = [row.name for row in dataset_classes("hmdb51")]
-TAGS = {0: "unused", 1: "train", 2: "test"}
-ODD = ["(Rad)Schlag_die_Bank!", "#20_Rhythm_[1]", "A&B;c's", "50_%d_50", "two  words"]
-
-
-def clips_of(name: str) -> list[str]:
-    """132 or 133 clips, 6,766 in all 51 classes."""
-    count = 132 + (NAMES.index(name) < 6766 - 51 * 132)
-    return [f"{ODD[i % len(ODD)]}_{name}_f_cm_np1_le_bad_{i}.avi" for i in range(count)]
-
-
-def tag(i: int, number: int) -> int:
-    """70 training clips, then 30 test clips, then unused ones; each split starts elsewhere."""
-    place = (i - 40 * number) % 132 if i < 132 else 132
-    return 1 if place < 70 else 2 if place < 100 else 0
-
 
 @pytest.fixture
 def splits(tmp_path) -> Path:
-    folder = tmp_path / "testTrainMulti_7030_splits"
-    folder.mkdir()
-    for name in NAMES:
-        for number in (1, 2, 3):
-            # Blanks behind the tags, as in the real files, and no newline at the end.
-            lines = [f"{clip} {tag(i, number)} " for i, clip in enumerate(clips_of(name))]
-            (folder / f"{name}_test_split{number}.txt").write_text("\n".join(lines))
-    return tmp_path
+    return write_splits(tmp_path)
 
 
 def test_counts_tags_and_names(splits):
