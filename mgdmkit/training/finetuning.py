@@ -197,7 +197,7 @@ def finetune(
 
 
 def _write_labels(run: Path, tuned: FrozenClip, classes: Sequence[str], prompt: str) -> None:
-    """What `recognizer.load_run` needs to know of a fine-tuned run, whose CLIP is its own."""
+    """What `evaluation.load_run` needs to know of a fine-tuned run, whose CLIP is its own."""
     if processes.is_main():
         own = {"clip": str(run / "clip"), "clip_fingerprint": tuned.fingerprint}
         write_labels(run, {"classes": classes, "prompt": prompt, **own})
