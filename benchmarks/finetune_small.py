@@ -17,8 +17,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from mgdmkit.augment import label_indices
-from mgdmkit.clip import load_clip
+from mgdmkit.clip.backbone import load_clip
+from mgdmkit.clip.features import load_features
 from mgdmkit.config import (
     SMALL_FINETUNE,
     SMALL_MODEL,
@@ -28,13 +28,14 @@ from mgdmkit.config import (
     TrainConfig,
     write_text_atomic,
 )
-from mgdmkit.evaluate import label_rank, paired_difference, score
-from mgdmkit.features import load_features
-from mgdmkit.finetune import finetune, finetuned_features
+from mgdmkit.data.manifest import read_manifest
+from mgdmkit.evaluation.scores import label_rank, paired_difference, score
 from mgdmkit.inference import predict
-from mgdmkit.manifest import read_manifest
 from mgdmkit.mining import load_negatives
-from mgdmkit.train import Videos, read_history, train
+from mgdmkit.runs.trained import read_history
+from mgdmkit.training.augment import label_indices
+from mgdmkit.training.finetuning import finetune, finetuned_features
+from mgdmkit.training.loop import Videos, train
 
 
 def main(

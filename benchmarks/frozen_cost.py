@@ -30,9 +30,11 @@ from torch import Tensor
 
 from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
 from mgdmkit.mining import random_negatives
-from mgdmkit.recipes import read_recipe, table_recipes
-from mgdmkit.reproduce_plan import module_gmac
-from mgdmkit.train import fit, new_model, parameter_groups
+from mgdmkit.replication.plan import module_gmac
+from mgdmkit.replication.recipes import read_recipe, table_recipes
+from mgdmkit.runs.trained import new_model
+from mgdmkit.training.loop import fit
+from mgdmkit.training.optim import parameter_groups
 
 CLIPS, CLASSES, CORPUS = 3570, 51, 530
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

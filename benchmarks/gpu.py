@@ -60,19 +60,19 @@ import open_clip
 import torch
 import torch.distributed as dist
 import tyro
-from torch import Tensor, nn
-
-from mgdmkit import distributed
-from mgdmkit.clip import load_clip
 from mgdmkit.complexity import count
-from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
 from mgdmkit.finetune import FineTuned, finetune_groups
-from mgdmkit.loss import augmented_negative_loss, augmented_targets
-from mgdmkit.mining import random_negatives
 from mgdmkit.optim import autocast_dtype, parameter_groups
 from mgdmkit.reproduce_plan import module_gmac
 from mgdmkit.small_clip import SMALL, small_config
 from mgdmkit.train import Videos, _train_epoch, load_model, new_model, read_history, train
+from torch import Tensor, nn
+
+from mgdmkit import distributed
+from mgdmkit.clip import load_clip
+from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.loss import augmented_negative_loss, augmented_targets
+from mgdmkit.mining import random_negatives
 
 ROOT = Path(__file__).resolve().parent.parent
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -20,14 +20,15 @@ import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mgdmkit import inspection_figure as drawing
-from mgdmkit import playback, plots
+from mgdmkit import plots
+from mgdmkit.clip.features import Features
 from mgdmkit.config import MGDMConfig, write_text_atomic
-from mgdmkit.features import Features
-from mgdmkit.manifest import Manifest
+from mgdmkit.data.manifest import Manifest
+from mgdmkit.inspector import figure as drawing
+from mgdmkit.inspector import playback
+from mgdmkit.inspector.widget import HardNegativeInspector
 from mgdmkit.mining import mine_negatives
-from mgdmkit.train import new_model
-from mgdmkit.widgets import HardNegativeInspector
+from mgdmkit.runs.trained import new_model
 
 T, D = 16, 128
 

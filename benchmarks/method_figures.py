@@ -8,7 +8,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import tyro
 
-from mgdmkit import diagrams, plots
+from mgdmkit import plots
+from mgdmkit.plots import diagrams
 
 DIAGRAMS = (diagrams.paradigms, diagrams.framework, diagrams.modules, diagrams.split_vector)
 

@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 import tyro
 
 from mgdmkit import plots
-from mgdmkit.evaluate import score
+from mgdmkit.data.video import read_segments
+from mgdmkit.evaluation.scores import score
+from mgdmkit.experiments.pipeline import prepare, train_and_score
 from mgdmkit.mining import zero_shot_logits
-from mgdmkit.pipeline import prepare, train_and_score
-from mgdmkit.video import read_segments
 
 
 def main(

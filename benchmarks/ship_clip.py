@@ -3,7 +3,7 @@
     mgdm clip --out runs/clip
     python benchmarks/ship_clip.py --clip runs/clip
 
-Writes `mgdmkit/small_clip.safetensors` and, beside it, what trained the weights: every later step of StickActions is
+Writes `mgdmkit/clip/small.safetensors` and, beside it, what trained the weights: every later step of StickActions is
 measured on this file.
 """
 
@@ -15,13 +15,13 @@ import tyro
 from safetensors.torch import load_file
 from tqdm import tqdm
 
-from mgdmkit.clip import load_clip
+from mgdmkit.clip.backbone import load_clip
+from mgdmkit.clip.small import SMALL, TRAINING, WEIGHTS, pack, small_config
 from mgdmkit.config import write_text_atomic
-from mgdmkit.corpus import prompts
-from mgdmkit.pretrain import PretrainConfig, StickStills
-from mgdmkit.runfolder import read_json
-from mgdmkit.small_clip import SMALL, TRAINING, WEIGHTS, pack, small_config
-from mgdmkit.stickactions import LABELS
+from mgdmkit.data.corpus import prompts
+from mgdmkit.runs.folder import read_json
+from mgdmkit.stickactions.dataset import LABELS
+from mgdmkit.training.pretraining import PretrainConfig, StickStills
 
 
 def words(config: PretrainConfig) -> set[int]:

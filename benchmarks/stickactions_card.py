@@ -15,12 +15,12 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor
 
+from mgdmkit.clip.features import Features
 from mgdmkit.config import write_text_atomic
-from mgdmkit.evaluate import label_rank, wilson
-from mgdmkit.features import Features
+from mgdmkit.evaluation.scores import label_rank, wilson
+from mgdmkit.experiments.pipeline import Prepared, prepare
 from mgdmkit.mining import zero_shot_logits
-from mgdmkit.pipeline import Prepared, prepare
-from mgdmkit.stickactions import scene_of
+from mgdmkit.stickactions.dataset import scene_of
 
 
 def probe_input(part: Features, mean: Tensor | None = None, std: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

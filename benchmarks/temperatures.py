@@ -25,12 +25,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mgdmkit.config import TrainConfig, write_text_atomic
-from mgdmkit.grids import variant
+from mgdmkit.experiments.grids import variant
+from mgdmkit.experiments.pipeline import Prepared, prepare
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.model import MGDM
-from mgdmkit.pipeline import Prepared, prepare
-from mgdmkit.stickactions import REVERSED
-from mgdmkit.train import choose_groups, new_model
+from mgdmkit.runs.trained import new_model
+from mgdmkit.stickactions.catalogue import REVERSED
+from mgdmkit.training.loop import choose_groups
 
 CELLS = {
     "CLIP's own": {},

@@ -27,10 +27,10 @@ import torch
 import tyro
 from PIL import Image
 
-from mgdmkit.complexity import parts
 from mgdmkit.config import write_text_atomic
-from mgdmkit.optim import autocast_dtype
-from mgdmkit.video import read_segments
+from mgdmkit.data.video import read_segments
+from mgdmkit.evaluation.complexity import parts
+from mgdmkit.training.optim import autocast_dtype
 
 T, SIDE = 16, 224
 SUFFIXES = {".avi", ".mp4", ".mkv", ".webm"}

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mgdmkit.corpus import label_text, write_rows
+from mgdmkit.data.corpus import label_text, write_rows
 
 
 def write_classes(folder: Path, names: Sequence[str], labels: Sequence[str]) -> None:
@@ -22,7 +22,7 @@ def build_ucf101(annotations: Path, out: Path) -> None:
     names = [line.split()[1] for line in lines if line.strip()]
     write_classes(out / "ucf101", names, [label_text(name) for name in names])
 
-    from mgdmkit.manifest_ucf101 import ucf101_clips
+    from mgdmkit.data.ucf101 import ucf101_clips
 
     clips = ucf101_clips(annotations).clips
     columns = ("split1", "split2", "split3")

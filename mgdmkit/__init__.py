@@ -1,29 +1,32 @@
 """mgdmkit: a teaching and replication kit for MGDM, video recognition with augmented hard negatives."""
 
-from mgdmkit.config import MGDMConfig, TrainConfig
-from mgdmkit.loss import augmented_negative_loss, augmented_targets
-from mgdmkit.mining import Negatives, mine_negatives, random_negatives, select
-from mgdmkit.model import MGDM, MGDMOutput
+from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = [
-    "MGDM",
-    "MGDMConfig",
-    "MGDMOutput",
-    "Negatives",
-    "TrainConfig",
-    "augmented_negative_loss",
-    "augmented_targets",
-    "load_run",
-    "mine_negatives",
-    "random_negatives",
-    "select",
-]
+
+_HOME = {
+    "MGDM": "model",
+    "MGDMConfig": "config",
+    "MGDMOutput": "model",
+    "Negatives": "mining",
+    "TrainConfig": "config",
+    "augmented_negative_loss": "loss",
+    "augmented_targets": "loss",
+    "load_run": "evaluation.recognizer",
+    "mine_negatives": "mining",
+    "random_negatives": "mining",
+    "select": "mining",
+}
+"""Where each public name is. It is fetched when it is asked for: torch and open_clip take seconds, and `mgdm --help`
+needs neither."""
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str):
-    if name == "load_run":  # brings open_clip along: seconds that `import mgdmkit` alone need not take
-        from mgdmkit.recognizer import load_run
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"mgdmkit.{_HOME[name]}"), name)
 
-        return load_run
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-import mgdmkit.clip
+import mgdmkit.clip.backbone
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def offline(tmp_path, monkeypatch) -> Path:
     """No network, a home without anything and an empty cache, whose folder is returned; a connection fails the test."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    monkeypatch.setattr(mgdmkit.clip, "getproxies", dict)
+    monkeypatch.setattr(mgdmkit.clip.backbone, "getproxies", dict)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 

@@ -7,11 +7,11 @@ import pandas as pd
 import torch
 from conftest import write_video
 
+from mgdmkit.clip.features import Features
 from mgdmkit.config import MGDMConfig
-from mgdmkit.features import Features
-from mgdmkit.manifest import Manifest
+from mgdmkit.data.manifest import Manifest
 from mgdmkit.mining import Negatives, mine_negatives
-from mgdmkit.train import new_model
+from mgdmkit.runs.trained import new_model
 
 T, D = 4, 8
 CLASSES = ("golf", "golf driving", "run", "sit <down>")

@@ -5,7 +5,7 @@ import torch
 
 from mgdmkit import MGDM, MGDMConfig, Negatives, TrainConfig, augmented_negative_loss, augmented_targets
 from mgdmkit.mining import adaptive
-from mgdmkit.train import Videos, train
+from mgdmkit.training.loop import Videos, train
 
 SCORES = torch.tensor([[0.3, 0.1, 0.05], [0.01, 0.009, 0.001]])
 MINED = Negatives(

@@ -3,9 +3,8 @@
 import pytest
 import torch
 from gpu_benchmark import gpu
-from safetensors.torch import load_file
-
 from mgdmkit.train import new_model
+from safetensors.torch import load_file
 
 pytestmark = [
     pytest.mark.cuda,

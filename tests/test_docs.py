@@ -13,7 +13,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from mgdmkit.__main__ import main
+from mgdmkit.cli.main import main
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig
 from mgdmkit.model import MGDMOutput
 

@@ -5,11 +5,10 @@ import sys
 import time
 from functools import partial
 
+import mgdmkit.train
 import pytest
 import torch
 from gpu_benchmark import gpu
-
-import mgdmkit.train
 from mgdmkit.complexity import parts
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mgdmkit.headless import run_all
-from mgdmkit.results_page import notebook_state
+from mgdmkit.cli.headless import run_all
+from mgdmkit.cli.page import notebook_state
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
@@ -75,7 +75,7 @@ def test_it_begins_with_a_title_and_a_question_and_ends_with_exercises(path):
 
 @each_notebook
 def test_a_diagram_shows_where_in_the_method_it_is(path):
-    assert any(re.search(r"^(diagrams\.\w+|framework)\(", cell.source, re.M) for cell in code_cells(path))
+    assert any(re.search(r"^plots\.diagrams\.\w+\(", cell.source, re.M) for cell in code_cells(path))
 
 
 @each_notebook

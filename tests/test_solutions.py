@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mgdmkit.headless import run_notebook
+from mgdmkit.cli.headless import run_notebook
 
 LESSONS = Path(__file__).parents[1] / "notebooks"
 SOLUTIONS = sorted((LESSONS / "solutions").glob("*.ipynb"))

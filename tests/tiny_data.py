@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 
 from mgdmkit.config import write_text_atomic
-from mgdmkit.datasets import dataset_classes
-from mgdmkit.recipes import RECIPES
-from mgdmkit.reproduce_rows import corpus_labels
-from mgdmkit.runfolder import save_tensors
+from mgdmkit.data.cards import dataset_classes
+from mgdmkit.replication.recipes import RECIPES
+from mgdmkit.replication.rows import corpus_labels
+from mgdmkit.runs.folder import save_tensors
 
 D, T = 16, 4
 SMALL = {

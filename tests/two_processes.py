@@ -1,4 +1,4 @@
-"""The program that torchrun starts in two processes for test_distributed.py, and that the tests run alone, too.
+"""The program that torchrun starts in two processes for runs/test_processes.py, and that the tests run alone, too.
 
     torchrun --nproc-per-node 2 tests/two_processes.py FOLDER
 
@@ -20,17 +20,18 @@ from narrow_clip import narrow
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-import mgdmkit.features
-import mgdmkit.pipeline
-from mgdmkit import distributed
-from mgdmkit.__main__ import main
+import mgdmkit.clip.features
+import mgdmkit.experiments.pipeline
+from mgdmkit.cli.main import main
+from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.config import MGDMConfig, TrainConfig
+from mgdmkit.data.manifest import write_manifest
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
-from mgdmkit.manifest import write_manifest
 from mgdmkit.mining import mine_negatives
 from mgdmkit.model import MGDM
-from mgdmkit.small_clip import new_small_clip, save_small_clip
-from mgdmkit.train import Videos, read_history, train
+from mgdmkit.runs import processes
+from mgdmkit.runs.trained import read_history
+from mgdmkit.training.loop import Videos, train
 
 T, D, C = 4, 16, 9
 TINY = {"dim": D, "frames": T, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "logit_scale": 20.0}
@@ -61,8 +62,8 @@ class Learner(nn.Module):
 
     def loss(self, frames: Tensor, groups: Tensor, loss_options: dict) -> Tensor:
         """Of the global batch: frames (n, T, D), labels of the groups (n, g)."""
-        own, texts = distributed.shard(len(frames)), draw(1, C, D)
-        gather = partial(distributed.gather, n=len(frames))
+        own, texts = processes.shard(len(frames)), draw(1, C, D)
+        gather = partial(processes.gather, n=len(frames))
         logits = self.mgdm(self.encoder(frames[own]), texts[groups[own]], gather).logits
         return augmented_negative_loss(logits, augmented_targets(groups[:, 0], groups), **loss_options)
 
@@ -81,7 +82,7 @@ def loss_and_gradients(reading: str, k: int, n: int) -> dict[str, Tensor]:
     model = Learner(model_options)
     loss = model.loss(*batch(2, n, k), loss_options)
     loss.backward()
-    distributed.average_gradients(model.parameters())
+    processes.average_gradients(model.parameters())
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return {"loss": loss.detach(), **gradients}
 
@@ -93,7 +94,7 @@ def weights_after_steps(reading: str, k: int = 3) -> dict[str, Tensor]:
     for step in range(6):
         optimizer.zero_grad(set_to_none=True)
         model.loss(*batch(10 * step, SIZES[step % 3], k), loss_options).backward()
-        distributed.average_gradients(model.parameters())
+        processes.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     return model.state_dict()
@@ -142,7 +143,7 @@ def mgdm(command: str, folder: Path, out: Path, batch_size: int = 0) -> None:
     words = command.format(folder, out, batch_size).split()
     device = [] if words[0] == "mine" else ["--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mgdmkit.features, "SHARD_SIZE", 2)
+        patch.setattr(mgdmkit.clip.features, "SHARD_SIZE", 2)
         patch.setattr(sys, "argv", ["mgdm", *words, *device])
         main()
 
@@ -164,21 +165,21 @@ def write_clips(folder: Path) -> None:
 @contextlib.contextmanager
 def count_mined(file: Path) -> Iterator[None]:
     """Write how many clips this process has mined, each time."""
-    clips, original = [], mgdmkit.pipeline.mine_negatives
+    clips, original = [], mgdmkit.experiments.pipeline.mine_negatives
 
     def counted(frame_features: Tensor, *args, **options):
         clips.append(len(frame_features))
         return original(frame_features, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mgdmkit.pipeline, "mine_negatives", counted)
+        patch.setattr(mgdmkit.experiments.pipeline, "mine_negatives", counted)
         yield
     save_file({"clips": torch.tensor(clips)}, file)
 
 
 def program(folder: Path) -> None:
     """What each of two processes does."""
-    with distributed.processes() as rank:
+    with processes.processes() as rank:
         own = folder / str(rank)
         own.mkdir()
         for reading, k, n in CASES:
@@ -193,7 +194,7 @@ def program(folder: Path) -> None:
             for command in JOB:
                 mgdm(command, folder, folder / "together", batch_size=2)
         mgdm(FEATURES, folder, folder / "resumed")
-        print(f"rank {rank} of {distributed.world_size()} is done")
+        print(f"rank {rank} of {processes.world_size()} is done")
 
 
 def start(*command: str, seconds: int = 300) -> tuple[int, str, str]:

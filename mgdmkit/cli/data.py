@@ -1,0 +1,227 @@
+"""What comes before a training: `mgdm toy`, `clip`, `features`, `corpus`, `near` and `mine`."""
+
+from pathlib import Path
+from typing import Literal
+
+from mgdmkit.cli.shared import done
+
+
+def toy(out: Path, seed: int = 0, train: int = 12, val: int = 4, test: int = 10, workers: int = 2) -> None:
+    """Write StickActions, the embedded dataset: real video files and their manifest.
+
+    Args:
+        out: Folder for the videos and manifest.csv.
+        seed: Another seed gives other clips.
+        train: Training clips per class.
+        val: Validation clips per class.
+        test: Test clips per class.
+        workers: Processes that render.
+    """
+    from mgdmkit.stickactions.dataset import StickActionsConfig, generate
+
+    config = StickActionsConfig(seed=seed, train_per_class=train, val_per_class=val, test_per_class=test)
+    done("dataset", generate(out, config, workers=workers))
+
+
+def clip(
+    out: Path,
+    manifest: Path | None = None,
+    official_split: Literal[1, 2, 3] | None = None,
+    steps: int = 600,
+    batch_size: int = 128,
+    lr: float = 1.5e-3,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int = 1,
+) -> None:
+    """Train a small CLIP from scratch: on StickActions stills, or on the training clips of a manifest.
+
+    The one that comes with the kit, `--clip small`, was made by the defaults of this command.
+
+    Args:
+        out: Folder of the CLIP, in open_clip's own form.
+        manifest: Take frames of this manifest's training clips and captions from its labels; without it, fresh
+            StickActions stills with their captions.
+        official_split: Take split1, split2 or split3 of the manifest as split. Each split needs a CLIP of its own: this
+            one has seen clips that another split tests.
+        steps: Steps of the optimiser.
+        batch_size: Pictures per step.
+        lr: Peak learning rate.
+        seed: Seeds weights and pictures.
+        device: auto, cpu, cuda or mps.
+        workers: Processes that render or decode beside the training.
+    """
+    from mgdmkit.clip.small import difference_from_shipped
+    from mgdmkit.data.manifest import read_manifest
+    from mgdmkit.training.pretraining import ClipStills, PretrainConfig, StickStills, pretrain
+
+    if official_split and not manifest:
+        raise ValueError("--official-split is of a --manifest; StickActions has a single split")
+    config = PretrainConfig(steps=steps, batch_size=batch_size, lr=lr, seed=seed)
+    clips = read_manifest(manifest, "train", official_split=official_split) if manifest else None
+    stills = ClipStills(clips, config) if clips else StickStills(config)
+    trained = pretrain(stills, config, out, device=device, workers=workers)
+    if not clips:
+        apart = difference_from_shipped(trained.model.state_dict())
+        same = "has the weights of" if apart == 0 else f"differs by up to {apart:.2g} in a weight from"
+        print(f"this CLIP {same} the one that comes with the kit, --clip small")
+    done("small CLIP", out)
+
+
+def features(
+    manifest: Path,
+    clip: str,
+    out: Path,
+    pretrained: str | None = None,
+    frames: int = 16,
+    prompt: str = "This is a video about {}",
+    batch_size: int = 8,
+    workers: int | None = None,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+) -> None:
+    """Encode every clip of a manifest and every class' sentence with a frozen CLIP.
+
+    Args:
+        manifest: The clips.
+        clip: small (comes with the kit), a folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
+        out: Folder of the features.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        frames: Frames per clip, T.
+        prompt: The sentence around a label.
+        batch_size: Clips per pass of the encoder.
+        workers: Processes that decode; one per core, at most 8, when not given.
+        device: auto, cpu, cuda or mps.
+        precision: What the encoder computes in; bf16 and fp16 are for GPUs, fp16 for CUDA only. A folder keeps to one.
+    """
+    from mgdmkit.clip.backbone import load_clip
+    from mgdmkit.clip.features import extract_features
+    from mgdmkit.data.manifest import read_manifest
+    from mgdmkit.runs.processes import choose_device
+
+    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
+    result = extract_features(read_manifest(manifest), backbone, out, **options)
+    print(f"{len(result.clips)} clips x {frames} frames x {result.text_features.shape[1]}")
+    done("features", out)
+
+
+def corpus(
+    out: Path,
+    datasets: tuple[Literal["ucf101", "hmdb51", "kinetics400"], ...] = (),
+    lists: tuple[Path, ...] = (),
+    labels: Literal["words", "raw"] = "words",
+) -> None:
+    """Write a corpus of labels to mine: the union of label lists, where labels of the same words are one.
+
+    Args:
+        out: The CSV to write: label, sources. Rows may be deleted or added by hand.
+        datasets: Datasets whose classes to take.
+        lists: Own label lists: text files with a label on each line, or CSVs with a column label.
+        labels: How a dataset's labels are written: as words, or raw, as its files and folders spell them.
+    """
+    from mgdmkit.data.cards import dataset_classes
+    from mgdmkit.data.corpus import label_list, read_corpus, union, write_corpus
+
+    field = {"words": "label", "raw": "name"}[labels]
+    parts = [label_list((getattr(row, field) for row in dataset_classes(name)), name) for name in datasets]
+    parts += [read_corpus(path) for path in lists]
+    if not parts:
+        raise ValueError("name what the corpus is made of: --datasets, --lists, or both")
+    merged = union(*parts)
+    print(f"{sum(len(part.labels) for part in parts)} rows, {len(merged.labels)} distinct labels")
+    done("corpus", write_corpus(out, merged))
+
+
+def near(
+    corpus: Path,
+    clip: str,
+    out: Path,
+    pretrained: str | None = None,
+    threshold: float = 0.9,
+    top: int = 200,
+    prompt: str = "This is a video about {}",
+    device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+) -> None:
+    """List the labels of a corpus that may say the same, by the similarity of their sentences to CLIP.
+
+    In the column exclude write yes where two labels must not be mined for each other, then give the file to `mgdm
+    mine --exclude`. A label that no dataset should be trained against is better deleted from the corpus.
+
+    Args:
+        corpus: A CSV made by `mgdm corpus`, or a text file with a label on each line.
+        clip: A folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
+        out: The CSV to write: label_a, label_b, similarity, exclude. It must not exist yet.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        threshold: Least cosine of a pair; spellings of the same words are listed anyhow.
+        top: Pairs to list at most, the most similar ones.
+        prompt: The sentence around a label.
+        device: auto, cpu, cuda or mps.
+        precision: What the encoder computes in, see `mgdm features --help`.
+    """
+    from mgdmkit.clip.backbone import load_clip
+    from mgdmkit.data.corpus import prompts, read_corpus
+    from mgdmkit.data.exclusions import keep_decisions, near_duplicates, write_near
+    from mgdmkit.runs.processes import choose_device
+
+    labels = read_corpus(corpus).labels
+    keep_decisions(out)  # before the work
+    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    texts = backbone.encode_text(prompts(labels, prompt))
+    pairs = near_duplicates(labels, texts, threshold=threshold, top=top)
+    print(f"{len(labels)} labels, {len(pairs)} pairs to decide on")
+    done("near-duplicates", write_near(out, pairs))
+
+
+def mine(
+    features: Path,
+    out: Path,
+    depth: int | None = None,
+    corpus: Path | None = None,
+    exclude: tuple[Path, ...] = (),
+    clip: str | None = None,
+    pretrained: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Mine the labels that frozen CLIP most confuses with each clip's own (eq. 10-12).
+
+    Args:
+        features: Folder made by `mgdm features`.
+        out: The CSV to write: clip, label and its rank, then label:score, hardest first.
+        depth: Negatives per clip; 9, or as many as there are other labels, when not given.
+        corpus: Labels to mine beside the classes: a CSV made by `mgdm corpus`, or a text file of labels.
+        exclude: CSVs made by `mgdm near`, decided by hand: pairs with exclude = yes are not mined for each other. A
+            column id keeps a row to one clip.
+        clip: The CLIP that made the features, for labels that it has not read yet; where it was then, if not given.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.clip.backbone import load_clip
+    from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
+    from mgdmkit.data.corpus import mining_corpus, read_corpus
+    from mgdmkit.data.exclusions import locate, read_exclusions
+    from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
+    from mgdmkit.runs.processes import choose_device, main_first
+
+    cached = load_features(features)
+    labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())
+    excluded = locate(read_exclusions(*exclude), labels, list(cached.clips["id"]), list(cached.clips["label"]))
+    with main_first():
+        if missing_texts(features, labels):
+            made_by = read_recipe(features)
+            backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
+            encode_texts(features, labels, load_clip(*backbone, device=str(choose_device(device))))
+    depth = min(DEPTH, len(labels) - 1) if depth is None else depth
+    negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
+    if corpus:
+        print(f"{len(labels)} labels: {len(cached.classes)} classes and what else {corpus} offers")
+    if exclude:
+        print(f"excluded: {len(excluded.pairs)} pairs of labels, and {len(excluded.of_clips)} labels of single clips")
+    if excluded.unused:
+        a, b, of_clip, where = excluded.unused[0]
+        print(f"without effect: {len(excluded.unused)} exclusions of labels or clips that are not here, first {where}:")
+        print(f"  {a!r} and {b!r}" + (f" of {of_clip!r}" if of_clip else ""))
+    right = (negatives.positive_rank == 0).float().mean()
+    print(f"{len(cached.clips)} clips; frozen CLIP ranks the true label first for {100 * right:.1f}% of them")
+    done("negatives", out)

@@ -1,0 +1,119 @@
+"""`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
+
+Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
+Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
+"""
+
+import os
+import sys
+import warnings
+
+import tyro
+
+from mgdmkit.cli import data, experiments, manifest, reproduce, score, train
+
+# Under torchrun; others are for the first process alone.
+SHARED = ("features", "mine", "train", "finetune", "evaluate", "reproduce")
+
+
+def doctor() -> None:
+    """Check this machine: versions, device, decoders, disk, CLIP weights, and what to do about each problem."""
+    from mgdmkit.cli.doctor import main as run_checks
+
+    sys.exit(run_checks())
+
+
+app = tyro.extras.SubcommandApp()
+# In the order of a whole job.
+app.command(data.toy)
+app.command(manifest.app, name="manifest")
+app.command(data.clip)
+app.command(data.features)
+app.command(data.corpus)
+app.command(data.near)
+app.command(data.mine)
+app.command(train.train_app, name="train")
+app.command(train.finetune_app, name="finetune")
+app.command(score.evaluate)
+app.command(score.predict)
+app.command(experiments.app, name="experiment")
+app.command(reproduce.reproduce)
+app.command(experiments.complexity)
+app.command(experiments.notebooks)
+app.command(doctor)
+
+
+def main() -> None:
+    """Run one command; a mistake of the user ends in one message and status 2, not in a traceback."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+                _run_together()
+            else:
+                _run()
+        except KeyboardInterrupt:
+            sys.exit("stopped; the same command continues")
+        except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
+            message = _out_of_memory(error) or (str(error) if isinstance(error, _user_errors()) else None)
+            if message is None:
+                raise
+            print(f"mgdm: {message}", file=sys.stderr)
+            sys.exit(2)
+
+
+def _run() -> None:
+    app.cli(prog="mgdm", description=__doc__)
+
+
+def _run_together() -> None:
+    """As one of torchrun's processes; what they can't share the first one does, while the others wait."""
+    from mgdmkit.runs.processes import barrier, processes
+
+    with processes() as rank:
+        if rank == 0 or (sys.argv[1:2] and sys.argv[1] in SHARED):
+            _run()
+        barrier()
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """The kit's own warnings in one line, without the place in the source that others are told with."""
+    if category.__module__.startswith("mgdmkit."):
+        text = f"mgdm: note: {message}\n"
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
+
+
+LESS_MEMORY = {
+    "clip": "a smaller --batch-size, with another --out",
+    "features": "a smaller --batch-size, which continues this folder; or --precision bf16, with another --out",
+    "train": "a smaller --batch-size or --k, or --precision bf16: each makes another run, so give another --out",
+    "finetune": "--grad-checkpointing, with which this run continues; or --freeze N (only the last N blocks train), a "
+    "smaller --batch-size or --k, or --precision bf16: each makes another run, so give another --out",
+    "reproduce": "--frozen, or what `mgdm reproduce --help` has for less memory",
+}
+"""What each command can do where memory runs out."""
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    """What to do where memory ran out; None for any other error."""
+    from mgdmkit.runs.folder import cause
+
+    told = str(error)
+    lacking = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
+    )
+    if not lacking:
+        return None
+    cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")
+    return f"not enough memory ({cause(error)}); try {cure}"
+
+
+def _user_errors() -> tuple[type[Exception], ...]:
+    from mgdmkit.cli.headless import NotebookError
+    from mgdmkit.clip.backbone import ClipWeightsError
+    from mgdmkit.data.video import VideoError
+    from mgdmkit.runs.folder import FolderError
+
+    return (ValueError, OSError, ClipWeightsError, FolderError, NotebookError, VideoError)

@@ -1,0 +1,162 @@
+"""`mgdm manifest ...`: tables of clips, from a folder, from official lists, or somebody's own."""
+
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from mgdmkit.cli.shared import done
+
+app = tyro.extras.SubcommandApp()
+
+
+@app.command
+def folder(
+    videos: Path,
+    out: Path,
+    val_fraction: float = 0.0,
+    test_fraction: float = 0.25,
+    group_regex: str | None = None,
+    train_list: Path | None = None,
+    val_list: Path | None = None,
+    test_list: Path | None = None,
+    labels: Literal["words", "raw"] = "words",
+    seed: int = 0,
+) -> None:
+    """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
+
+    Args:
+        videos: The folder of class folders.
+        out: The manifest to write, a CSV with id, path, label and split.
+        val_fraction: Share of each class for validation, when no lists are given.
+        test_fraction: Share of each class for testing, when no lists are given.
+        group_regex: Clips whose names agree in this pattern's first group stay on one side of the split, as in
+            '_g([0-9]+)_' for UCF101.
+        train_list: A file of training clips, one Class/clip.avi per line, instead of an own split.
+        val_list: A file of validation clips.
+        test_list: A file of test clips.
+        labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
+        seed: Seeds the own split.
+    """
+    from mgdmkit.data.folder import manifest_from_folder
+    from mgdmkit.data.manifest import write_manifest
+
+    rows, summary = manifest_from_folder(
+        videos,
+        val_fraction=val_fraction,
+        test_fraction=test_fraction,
+        group_regex=group_regex,
+        train_list=train_list,
+        val_list=val_list,
+        test_list=test_list,
+        seed=seed,
+        label_style=labels,
+    )
+    write_manifest(out, rows)
+    print(summary)
+    done("manifest", out)
+
+
+@app.command
+def ucf101(
+    videos: Path,
+    out: Path,
+    annotations: Path | None = None,
+    labels: Literal["words", "raw"] = "words",
+    official_split: Literal[1, 2, 3] = 1,
+    probe: bool = False,
+    workers: int | None = None,
+) -> None:
+    """Make the manifest of UCF101 from its official lists; clips that are not there are listed beside it.
+
+    Args:
+        videos: The unpacked videos: Class/v_Class_g01_c01.avi, or all clips in one folder.
+        out: The manifest to write, a CSV with id, path, label, split1, split2, split3 and split.
+        annotations: The unpacked official lists, classInd.txt and the rest; without them, the kit's copy of them.
+        labels: Class names split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
+        official_split: Which of the three is written as split; all three are kept.
+        probe: Decode every file whole, and leave out what is damaged.
+        workers: Threads that decode; one per core, at most 16, when not given.
+    """
+    from mgdmkit.data.ucf101 import ucf101_clips
+
+    _official_manifest(ucf101_clips(annotations, labels), videos, out, official_split, probe, workers)
+
+
+@app.command
+def hmdb51(
+    videos: Path,
+    annotations: Path,
+    out: Path,
+    labels: Literal["words", "raw"] = "words",
+    official_split: Literal[1, 2, 3] = 1,
+    probe: bool = False,
+    workers: int | None = None,
+) -> None:
+    """Make the manifest of HMDB51 from its official split files; clips that are not there are listed beside it.
+
+    Args:
+        videos: The unpacked videos: class_name/clip.avi, or all clips in one folder.
+        annotations: The unpacked split files, class_name_test_split1.txt and so on, 153 of them.
+        out: The manifest to write, a CSV with id, path, label, split1, split2, split3 and split.
+        labels: Class names split into words ("brush_hair" -> "brush hair"), or raw.
+        official_split: Which of the three is written as split; all three are kept.
+        probe: Decode every file whole, and leave out what is damaged.
+        workers: Threads that decode; one per core, at most 16, when not given.
+    """
+    from mgdmkit.data.hmdb51 import hmdb51_clips
+
+    _official_manifest(hmdb51_clips(annotations, labels), videos, out, official_split, probe, workers)
+
+
+@app.command
+def kinetics400(videos: Path, annotations: Path, out: Path, probe: bool = False, workers: int | None = None) -> None:
+    """Make the manifest of a copy of Kinetics-400 from its CSV files; clips that are not there are listed beside it.
+
+    Args:
+        videos: The unpacked videos, flat or in a folder per class, as id.mp4 or id_000001_000011.mp4.
+        annotations: Folder of train.csv, val.csv or validate.csv, and test.csv if wanted.
+        out: The manifest to write, a CSV with id, path, label and split (train, val, test).
+        probe: Decode every file whole, and leave out what is damaged.
+        workers: Threads that decode; one per core, at most 16, when not given.
+    """
+    from mgdmkit.data.kinetics400 import kinetics400_clips
+
+    _official_manifest(kinetics400_clips(annotations), videos, out, 1, probe, workers)
+
+
+def _official_manifest(official, videos: Path, out: Path, official_split: int, probe: bool, workers: int | None):
+    from mgdmkit.data.official import build_manifest, summary
+
+    checked = build_manifest(official, videos, out, official_split=official_split, probe=probe, workers=workers)
+    print(summary(official, checked, out))
+    done("manifest", out)
+
+
+@app.command(name="csv")
+def csv_(
+    manifest: Path,
+    out: Path | None = None,
+    official_split: Literal[1, 2, 3] | None = None,
+    probe: bool = False,
+    workers: int | None = None,
+) -> None:
+    """Check a manifest, your own or a made one: its columns, its entries, and whether its clips are there.
+
+    Args:
+        manifest: A CSV with id, path (relative to it, or absolute), label and split (train, val, test, unused).
+        out: Write the usable clips as a manifest here, and list the others beside it; without it, one clip that is
+            missing or damaged is an error.
+        official_split: Take split1, split2 or split3 as split.
+        probe: Decode every file whole.
+        workers: Threads that decode; one per core, at most 16, when not given.
+    """
+    from mgdmkit.data.check import check_manifest, split_counts
+
+    checked = check_manifest(manifest, out, official_split=official_split, probe=probe, workers=workers)
+    counts = ", ".join(f"{n:,} {split}" for split, n in split_counts(checked.rows, "split").items())
+    print(f"{len(checked.rows):,} clips of {checked.report()['classes']} classes: {counts}")
+    if checked.problems:
+        first, kinds = checked.problems[0], ", ".join(f"{n:,} {kind}" for kind, n in checked.problem_counts().items())
+        print(f"{len(checked.problems):,} clips left out ({kinds}), first {first['path']} ({first['problem']})")
+    done("manifest", out or manifest)

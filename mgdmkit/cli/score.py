@@ -1,0 +1,139 @@
+"""What a run is worth and what it sees: `mgdm evaluate` and `mgdm predict`."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from mgdmkit.cli.shared import done
+
+
+def evaluate(
+    features: Path | None = None,
+    run: Path | None = None,
+    manifest: Path | None = None,
+    split: str = "test",
+    official_split: Literal[1, 2, 3] | None = None,
+    inference: Literal["single", "rerank", "joint"] | None = None,
+    device: str = "auto",
+) -> None:
+    """Score a run, or frozen CLIP without one, on exactly the clips of a split.
+
+    Args:
+        features: Folder made by `mgdm features`; of the run's own CLIP (RUN/clip) for one made by `mgdm finetune`.
+        run: Folder made by `mgdm train` or `mgdm finetune`; without it, zero-shot CLIP is scored.
+        manifest: Instead of features, for a run made by `mgdm finetune`: the clips, which its own CLIP then encodes.
+        split: The split to score.
+        official_split: Take split1, split2 or split3 of the clips as split. A run is tested on the one that it was
+            trained on, which need not be given; another one is refused.
+        inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
+            the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.evaluation.scores import score
+    from mgdmkit.inference import predict
+    from mgdmkit.mining import zero_shot_logits
+    from mgdmkit.runs.processes import is_main, map_rows
+    from mgdmkit.runs.trained import load_model, read_run
+
+    if run is None:
+        if inference:
+            raise ValueError(f"--inference {inference} is of a --run; zero-shot CLIP has none, leave it out")
+        cached = _features_for(None, features, manifest, split, official_split, device)
+        logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
+        name = f"split{official_split}-{split}" if official_split else split
+    else:
+        model, k, path = load_model(run, device), read_run(run)["train"]["k"], run
+        cached = _features_for(run, features, manifest, split, official_split, device)
+        options = {"text_features": cached.text_features, "inference": inference, "k": k}
+        logits = map_rows(lambda frames: predict(model, frames, **options), cached.frame_features)
+        name = f"{split}-{inference}" if inference else split
+    name = f"scores-{name}.json"
+    scores = score(logits, cached.labels)
+    print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
+    if is_main():
+        scores.to_json(path / name, cached.classes)
+    done("scores", path / name)
+
+
+def _features_for(run, features, manifest, split: str, official_split: int | None, device: str):
+    from mgdmkit.clip.features import load_features
+    from mgdmkit.data.manifest import read_manifest, take_official_split
+    from mgdmkit.evaluation.official_split import split_to_score
+    from mgdmkit.training.finetuning import check_features, finetuned_features, is_finetuned
+
+    if (features is None) == (manifest is None):
+        raise ValueError("give either --features or, for a run made by `mgdm finetune`, --manifest")
+    if features:
+        if run:
+            check_features(run, features)
+        cached = load_features(features)
+        number = split_to_score(run, cached.clips, official_split) if run else official_split
+        clips = take_official_split(cached.clips, number, features / "clips.csv")
+        return replace(cached, clips=clips).split(split)
+    if not run or not is_finetuned(run):
+        raise ValueError("--manifest is for a --run made by `mgdm finetune`, which has its own CLIP; give --features")
+    clips = read_manifest(manifest, official_split=official_split).table
+    number = split_to_score(run, clips, official_split)
+    return finetuned_features(run, read_manifest(manifest, split, official_split=number), device=device)
+
+
+def predict(
+    videos: tyro.conf.Positional[tuple[Path, ...]],
+    run: Path,
+    labels: Path | None = None,
+    top: int = 5,
+    inference: Literal["single", "rerank", "joint"] | None = None,
+    out: Path | None = None,
+    clip: str | None = None,
+    pretrained: str | None = None,
+    device: str = "auto",
+) -> None:
+    """Say what video files show: the best labels of each, with their scores.
+
+    A score is a softmax over all labels, so it compares them with one another: a clip that shows none of them still
+    has a best one. A file that can't be read is told, and the others go on; the exit status is then 2.
+
+    Args:
+        videos: The video files.
+        run: Folder made by `mgdm train` or `mgdm finetune`.
+        labels: Labels instead of the run's classes: a text file with a label on each line, or a CSV made by `mgdm
+            corpus`. They need not have been trained on.
+        top: Labels to name for each clip.
+        inference: What a label shares the discriminator's sequence with, see `mgdm evaluate --help`.
+        out: The CSV to write, too: video, rank, label, score.
+        clip: The run's CLIP, if it is no longer where it was at training.
+        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
+        device: auto, cpu, cuda or mps.
+    """
+    from mgdmkit.data.corpus import read_corpus
+    from mgdmkit.data.video import VideoError
+    from mgdmkit.evaluation.recognizer import check_writable, load_run, predictions_csv
+
+    if not videos:
+        raise ValueError("name the video files: mgdm predict --run DIR clip.mp4 ...")
+    names = read_corpus(labels).labels if labels else None
+    if names and len(names) < 2:
+        raise ValueError(f"{labels} holds one label, {names[0]!r}; labels are compared, so write at least two")
+    if out:
+        check_writable(out)
+    recognizer = load_run(run, clip=clip, pretrained=pretrained, device=device)
+    found, failed = {}, 0
+    for video in videos:
+        try:
+            if not video.exists():
+                raise VideoError(f"{video} is missing; mend the path, which is seen from {Path.cwd()} unless absolute")
+            found[video] = recognizer.classify(video, names, top, inference=inference)
+        except VideoError as error:
+            print(f"mgdm: {error}", file=sys.stderr, flush=True)
+            failed += 1
+            continue
+        rows = zip(*found[video], strict=True)
+        print(video, *(f"  {100 * score:5.1f}%  {label}" for label, score in rows), sep="\n", flush=True)
+    if out and found:
+        done("table", predictions_csv(out, found))
+    if failed:
+        print(f"mgdm: {failed} of {len(videos)} clips could not be read", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,265 @@
+"""Frozen CLIP: any open_clip model, by pretrained tag, local checkpoint or a folder that `mgdm clip` made.
+
+open_clip does the work; this file gives every backbone one interface, a fingerprint, and errors that say what
+to do when weights are missing. The towers attend through torch's `scaled_dot_product_attention`; only in fp32
+without a mask, which is how pictures are encoded, through `nn.MultiheadAttention`'s fused inference kernel instead.
+"""
+
+import difflib
+import hashlib
+import logging
+import pickle
+import re
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import open_clip
+import torch
+from huggingface_hub import constants
+from PIL import Image
+from torch import Tensor, nn
+
+from mgdmkit.clip.small import SMALL, new_small_clip, shipped_weights, small_config
+from mgdmkit.clip.weights import (
+    ClipWeightsError,
+    ClipWeightsWarning,
+    check_folder,
+    doubt,
+    missing_weights,
+    open_clip_name,
+    openai_download,
+    published_tag,
+    quick_gelu_of,
+    tags_of,
+)
+from mgdmkit.config import check_choice
+from mgdmkit.runs.folder import cause
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What encoding computes in, and what autocast takes for it."""
+
+
+@dataclass(frozen=True)
+class FrozenClip:
+    """A CLIP backbone in evaluation mode, without gradients, behind the field's usual names."""
+
+    name: str
+    """What `load_clip` was asked for."""
+    model: nn.Module
+    preprocess: Callable[[Image.Image], Tensor]
+    """One RGB picture -> (3, S, S): open_clip's own evaluation transform for these weights."""
+    tokenizer: Callable[[Sequence[str]], Tensor]
+    fingerprint: str
+    """sha256 over configuration and weights: equal fingerprints give equal features."""
+    pretrained: str | None = None
+    """What `load_clip` was asked for beside the name: a tag or the path of a checkpoint."""
+    precision: str = "fp32"
+    """What encoding computes in, of `PRECISIONS`; by autocast, so weights and fingerprint stay as they are."""
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, tuple(PRECISIONS))
+        if self.precision == "fp16" and self.device.type != "cuda":
+            raise ValueError(f"precision='fp16' needs a CUDA device, not {self.device.type}; choose 'bf16' or 'fp32'")
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def logit_scale(self) -> float:
+        """CLIP's learned 1/tau, at most 100."""
+        return min(100.0, float(self.model.logit_scale.exp()))
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the joint embedding."""
+        return self.encode_text([""]).shape[-1]
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> Tensor:
+        """(n, 3, S, S) preprocessed pictures -> (n, D) float32 `image_features`, on the CPU, raw."""
+        with self._computing():
+            return self.model.encode_image(images.to(self.device)).float().cpu()
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> Tensor:
+        """n sentences -> (n, D) float32 `text_features`, on the CPU, not normalised."""
+        tokens = self.tokenizer(list(texts)).to(self.device)
+        with self._computing():
+            return torch.cat([self.model.encode_text(part).float().cpu() for part in tokens.split(batch_size)])
+
+    def _computing(self) -> AbstractContextManager:
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
+
+
+def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, precision: str = "fp32") -> FrozenClip:
+    """A frozen backbone.
+
+    Args:
+        name: "small", the small CLIP that comes with the package; an open_clip model such as "ViT-L-14"; or a folder
+            with `open_clip_config.json` and weights, as `mgdm clip` writes it.
+        pretrained: with a model name, one of its pretrained tags ("openai"), or a path to a checkpoint file. A tag
+            brings its activation, mean and deviation. A file brings weights only: the name tells the activation,
+            "ViT-L-14-quickgelu" or "ViT-L-14-gelu". Under the plain "ViT-L-14" a file is refused, unless its checksum
+            says whose it is, as that of OpenAI's own archives does; mean and deviation are OpenAI's, as open_clip has
+            them by default.
+        device: where the backbone runs.
+        precision: what encoding computes in, of `PRECISIONS`; features are float32 in any case.
+    Raises:
+        ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
+            another model, or of an activation that nothing tells; the message says what to do.
+        ValueError: for another precision, fp16 without CUDA, or `pretrained` beside a folder.
+    Warns:
+        ClipWeightsWarning: where OpenAI's weights were taken from the cache of OpenAI's own package.
+    """
+    return replace(_load(name, pretrained, device), precision=precision)
+
+
+def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
+    check_folder(name, pretrained)
+    if name == SMALL:
+        return _load_shipped(device)
+    if Path(name).is_dir():
+        return _load_folder(Path(name), device)
+    if open_clip_name(name) not in open_clip.list_models():
+        near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
+        raise ClipWeightsError(
+            f"{name!r} is neither a folder with a CLIP nor a model of open_clip; take {SMALL!r}, which comes with the "
+            f"kit, train one with `mgdm clip`, or choose one of open_clip's {len(open_clip.list_models())} models, "
+            f"such as {', '.join(near)}"
+        )
+    if pretrained is None:
+        raise ClipWeightsError(f"{name} needs weights: give a tag ({tags_of(name)}) or the path of a checkpoint")
+    tag = open_clip.get_pretrained_cfg(name, pretrained)
+    if not tag and not Path(pretrained).is_file():
+        raise ClipWeightsError(f"{pretrained!r} is neither a file nor a pretrained tag of {name} ({tags_of(name)})")
+    if not tag:
+        return _load_file(name, Path(pretrained), device)
+    try:
+        # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
+        quick_gelu = quick_gelu_of(name, pretrained)
+        with _offline_if_unreachable():
+            return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
+    except Exception as error:
+        path = openai_download(name, pretrained)
+        if path is None:
+            raise ClipWeightsError(missing_weights(name, pretrained, tag, error)) from error
+    warnings.warn(
+        f"the weights {pretrained!r} of {name} are not in open_clip's cache and can't be downloaded; taken from "
+        f"{path}, where OpenAI's own package keeps them",
+        ClipWeightsWarning,
+        stacklevel=4,
+    )
+    return replace(_load_file(name, path, device), pretrained=pretrained)
+
+
+def _load_file(name: str, path: Path, device: str) -> FrozenClip:
+    tag = published_tag(name, path)
+    if refused := doubt(name, path, tag):
+        raise ClipWeightsError(refused)
+    # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
+    options = {"force_quick_gelu": quick_gelu_of(name, tag), "weights_only": tag != "openai"}
+    try:
+        return replace(_create(open_clip_name(name), device, pretrained=str(path), **options), name=name)
+    except Exception as error:
+        raise ClipWeightsError(f"{path} does not hold weights of {name}: {_unfit(error)}") from error
+
+
+def _unfit(error: Exception) -> str:
+    """Why a checkpoint is refused. torch would advise to load what may run code; nobody should."""
+    if "TorchScript" in str(error):
+        return (
+            "it is a TorchScript archive, which may run code, and by its checksum not the one of OpenAI; download it "
+            "again, or give a file of plain weights (safetensors, or a saved state_dict)"
+        )
+    if isinstance(error, pickle.UnpicklingError | EOFError):
+        return (
+            "it is no file of plain weights (safetensors, or a saved state_dict), or it is damaged; download it again, "
+            "or save model.state_dict() alone"
+        )
+    return cause(error)
+
+
+def _load_folder(folder: Path, device: str) -> FrozenClip:
+    """A folder in open_clip's own form, which open_clip itself opens as `local-dir:<folder>`."""
+    # Where open_clip finds none of these it would go on with random weights.
+    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".pth")]
+    if not (folder / "open_clip_config.json").is_file() or not weights:
+        raise ClipWeightsError(
+            f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there; "
+            f"make them with `mgdm clip --out {folder}`"
+        )
+    try:
+        return _create(f"local-dir:{folder}", device=device)
+    except Exception as error:
+        raise ClipWeightsError(
+            f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
+            f"make it anew with `mgdm clip --out {folder}`"
+        ) from error
+
+
+def _load_shipped(device: str) -> FrozenClip:
+    model, options = new_small_clip(), small_config()["preprocess_cfg"]
+    model.load_state_dict(shipped_weights())
+    preprocess = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(size=model.visual.image_size, **options), is_train=False
+    )
+    tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
+    return _freeze(SMALL, model.to(device), preprocess, tokenizer, None)
+
+
+def _create(name: str, device: str, **options) -> FrozenClip:
+    logging.disable(logging.ERROR)  # open_clip logs what is raised, or set right, here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, _, preprocess = open_clip.create_model_and_transforms(name, device=device, **options)
+    finally:
+        logging.disable(logging.NOTSET)
+    name, tokenizer = name.removeprefix("local-dir:"), open_clip.get_tokenizer(name)
+    return _freeze(name, model, preprocess, tokenizer, options.get("pretrained"))
+
+
+def _freeze(name: str, model: nn.Module, preprocess: Callable, tokenizer: Callable, pretrained: str | None):
+    model.eval().requires_grad_(False)
+    scale = float(model.logit_scale.exp())
+    if scale > 100.1:  # 100 itself comes out of a logarithm in half precision as 100.03
+        warnings.warn(
+            f"{name} has a logit scale of {scale:.1f}; the kit takes 100, the most that CLIP allows itself",
+            ClipWeightsWarning,
+            stacklevel=5,
+        )
+    return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained)
+
+
+def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
+    # A tag gives mean and std as tuples, a folder's JSON the same values as lists.
+    transform = re.sub(r"(mean|std)=\(([^)]*)\)", r"\1=[\2]", str(preprocess).split(" at 0x")[0])
+    digest = hashlib.sha256(repr((str(model), transform)).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _offline_if_unreachable() -> Iterator[None]:
+    """Without network, look into the cache at once instead of retrying for most of a minute."""
+    hub = urlsplit(constants.ENDPOINT)
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not getproxies():
+            socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

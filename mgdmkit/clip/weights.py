@@ -1,0 +1,155 @@
+"""What a model's name and `--pretrained` stand for, before anything is loaded: whose weights, with which activation.
+
+A file of weights does not say whether they were trained with QuickGELU, as OpenAI's were, or with GELU, and the other
+one makes every feature a little wrong without an error. Files whose checksum open_clip records are known; of any
+other the name has to tell: ViT-L-14-quickgelu as open_clip has it, or ViT-L-14-gelu, which is the kit's own spelling.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from huggingface_hub import constants
+
+from mgdmkit.clip.small import SMALL
+from mgdmkit.runs.folder import cause
+
+
+class ClipWeightsError(RuntimeError):
+    """Weights or configuration of a backbone can't be had or used; the message says what to do."""
+
+
+class ClipWeightsWarning(UserWarning):
+    """What to know of weights that were taken from another place than asked for."""
+
+
+def check_folder(name: str, pretrained: str | None) -> None:
+    """`ValueError` for weights that are given beside a CLIP that has its own."""
+    if pretrained and (name == SMALL or Path(name).is_dir()):
+        kind = "the CLIP that comes with the kit" if name == SMALL else "a folder"
+        raise ValueError(f"{name} is {kind}, which has its own weights; leave --pretrained {pretrained} out")
+
+
+def open_clip_name(name: str) -> str:
+    """ViT-L-14 for ViT-L-14-gelu; any other name as it is."""
+    base = name.removesuffix("-gelu")
+    return base if _has_both(base) else name
+
+
+def activation_doubt(name: str, pretrained: str | None) -> str | None:
+    """Why `load_clip` refuses a file of weights under this name: the activation is not told, or known to be another.
+
+    None where nothing is in doubt: a folder, a tag, a model without the two variants, or a file that isn't there. No
+    weights are loaded; the file is read once, for its checksum.
+    """
+    if Path(name).is_dir() or not pretrained or not Path(pretrained).is_file():
+        return None
+    if open_clip.get_pretrained_cfg(name, pretrained):  # a tag goes before a file of its name
+        return None
+    return doubt(name, Path(pretrained), published_tag(name, Path(pretrained)))
+
+
+def doubt(name: str, path: Path, tag: str | None) -> str | None:
+    """`activation_doubt` of a file, given whose it is by `published_tag`."""
+    base = base_name(name)
+    if not _has_both(base):
+        return None
+    told = {f"{base}-quickgelu": True, f"{base}-gelu": False}.get(name)
+    if tag is None and told is None:
+        configured = (path.parent / "open_clip_config.json").is_file()
+        return (
+            f"{path} does not tell its activation, and the wrong one makes every feature a little wrong. Weights "
+            f"trained with QuickGELU, as those of {', '.join(_quick_gelu_tags(base))}, need --clip {base}-quickgelu; "
+            f"those with GELU, as open_clip trains by default, --clip {base}-gelu"
+            + (f". The configuration beside the file tells it: --clip {path.parent} alone takes it" * configured)
+        )
+    if tag is not None and told is not None and told != _is_quick_gelu(base, tag):
+        right = f"{base}-gelu" if told else f"{base}-quickgelu"
+        return f"{path} is by its checksum {tag!r} of {base}, which goes with --clip {right}, not {name}"
+    return None
+
+
+def published_tag(name: str, path: Path) -> str | None:
+    """The tag whose published file this is; None unless open_clip records its checksum, in the file's address."""
+    recorded = {}
+    for tag in open_clip.list_pretrained_tags_by_model(base_name(name)):
+        url = open_clip.get_pretrained_url(base_name(name), tag) or ""
+        if found := _openai_checksum(url) or re.search(r"/open_clip/.*-([0-9a-f]{8})\.pth?$", url):
+            recorded[found[1]] = tag
+    if not recorded:
+        return None
+    digest = _sha256(path)
+    return next((tag for checksum, tag in recorded.items() if digest.startswith(checksum)), None)
+
+
+def openai_download(name: str, tag: str | None) -> Path | None:
+    """The file of a tag of OpenAI's where their own package keeps it, if it is there and whole."""
+    path = _openai_place(name, tag)
+    return path if path and path.is_file() and _sha256(path) == _openai_checksum(_url(name, tag))[1] else None
+
+
+def quick_gelu_of(name: str, tag: str | None) -> bool:
+    """Whether the weights of a tag need QuickGELU; False for no tag: the name's own configuration then decides."""
+    return tag is not None and _is_quick_gelu(base_name(name), tag)
+
+
+def tags_of(name: str) -> str:
+    """The pretrained tags of a model, for a message."""
+    return ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none are known"
+
+
+def missing_weights(name: str, pretrained: str, tag: dict[str, Any], error: Exception) -> str:
+    """What to do about weights of a tag that are in no cache and can't be downloaded."""
+    repository, base = str(tag.get("hf_hub", "")).strip("/"), base_name(name)
+    source = f"{constants.ENDPOINT}/{repository}" if repository else tag.get("url", "their source")
+    # A path does not tell what a tag does: with which activation these weights were trained.
+    model = f"{base}-{'quickgelu' if tag.get('quick_gelu') else 'gelu'}" if _has_both(base) else name
+    load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
+    damaged = place if (place := _openai_place(name, pretrained)) and place.is_file() else None
+    return (
+        f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
+        f"be downloaded from {source}: {cause(error)}\n"
+        + (f"{damaged} is there, but by its checksum not OpenAI's, or damaged: download it again.\n" if damaged else "")
+        + f'Either run `python -c "{load}"` on a machine with network and copy its cache folder here, or '
+        f"download the checkpoint and give its path instead of {pretrained!r}: "
+        f"--clip {model} --pretrained /path/to/file.\n"
+        f"To go on without them, train the small CLIP: `mgdm clip --help`."
+    )
+
+
+def base_name(name: str) -> str:
+    """ViT-L-14 for ViT-L-14-quickgelu and ViT-L-14-gelu; any other name as it is."""
+    return name.removesuffix("-quickgelu").removesuffix("-gelu")
+
+
+def _has_both(base: str) -> bool:
+    models = open_clip.list_models()
+    return base in models and f"{base}-quickgelu" in models
+
+
+def _is_quick_gelu(base: str, tag: str) -> bool:
+    return bool(open_clip.get_pretrained_cfg(base, tag).get("quick_gelu"))
+
+
+def _quick_gelu_tags(base: str) -> list[str]:
+    return [tag for tag in open_clip.list_pretrained_tags_by_model(base) if _is_quick_gelu(base, tag)]
+
+
+def _url(name: str, tag: str | None) -> str:
+    return (open_clip.get_pretrained_url(base_name(name), tag) if tag else "") or ""
+
+
+def _openai_checksum(url: str) -> re.Match | None:
+    return re.search(r"/clip/models/([0-9a-f]{64})/", url)
+
+
+def _openai_place(name: str, tag: str | None) -> Path | None:
+    url = _url(name, tag)
+    return Path.home() / ".cache" / "clip" / url.rpartition("/")[2] if _openai_checksum(url) else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

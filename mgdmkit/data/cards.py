@@ -1,0 +1,62 @@
+"""The datasets of the paper as `data_manifests/` describes them: their classes, and a card with counts and sources."""
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mgdmkit.config import check_choice
+from mgdmkit.data.corpus import normalise
+from mgdmkit.resources import resource
+
+DATASETS = ("ucf101", "hmdb51", "kinetics400")
+DATA_MANIFESTS = resource("data_manifests")
+
+
+class DatasetClass(NamedTuple):
+    """A row of a `classes.csv`."""
+
+    index: int
+    """Place in the dataset's own order, from 0."""
+    label: str
+    """The text that goes into the prompt: "apply eye makeup"."""
+    name: str
+    """What the dataset's files and folders call it: "ApplyEyeMakeup"."""
+
+
+def dataset_file(dataset: str, name: str) -> Path:
+    """The path of `data_manifests/<dataset>/<name>`.
+
+    `ValueError` for an unknown dataset, `FileNotFoundError` where the file did not come with the installation.
+    """
+    check_choice("dataset", dataset, DATASETS)
+    path = DATA_MANIFESTS / dataset / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing, and should have come with the kit: install it anew (in a checkout: `pip install -e .`)"
+        )
+    return path
+
+
+@cache
+def dataset_classes(dataset: str) -> tuple[DatasetClass, ...]:
+    """The classes of "ucf101", "hmdb51" or "kinetics400" in the dataset's own order; errors as for `dataset_file`.
+
+    Class indices of a manifest follow its sorted labels instead (`Manifest.classes`), so go by the label, not by
+    the index: lists of one dataset in two orders are how clips come by their neighbour's label.
+    """
+    with dataset_file(dataset, "classes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return tuple(DatasetClass(int(row["index"]), row["label"], row["name"]) for row in rows)
+
+
+@cache
+def classes_by_spelling(dataset: str) -> dict[str, DatasetClass]:
+    """`normalise(name)` -> class: finds "brush hair", "brush_hair" and "BrushHair" alike."""
+    return {normalise(row.name): row for row in dataset_classes(dataset)}
+
+
+def dataset_card(dataset: str) -> dict[str, Any]:
+    """`card.json`: title, page, terms, how to get it, counts, split rule, layouts; errors as for `dataset_file`."""
+    return json.loads(dataset_file(dataset, "card.json").read_text(encoding="utf-8"))

@@ -1,0 +1,141 @@
+"""Labels that are not to be mined for each other: what says the same ("golf", "golf driving") is no negative.
+
+No rule can tell such labels: `near_duplicates` flags them, a person decides in a CSV, and mining obeys
+(`read_exclusions`, `locate`).
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mgdmkit.data.corpus import normalise, read_rows, write_rows
+
+
+class NearPair(NamedTuple):
+    """Two labels that may say the same."""
+
+    label_a: str
+    label_b: str
+    similarity: float
+    """Cosine of their text embeddings."""
+
+
+def near_duplicates(
+    labels: Sequence[str], text_features: Tensor, *, threshold: float = 0.9, top: int = 200
+) -> list[NearPair]:
+    """The most similar pairs of labels, most similar first.
+
+    Args:
+        text_features: (n, D) text embeddings of the labels; need not be normalised.
+        threshold: the least cosine of a pair; pairs that differ in spaces and punctuation only are listed anyhow.
+        top: at most so many pairs.
+    """
+    if len(labels) != len(text_features):
+        raise ValueError(f"{len(labels)} labels, but text_features {tuple(text_features.shape)}")
+    unit = text_features / text_features.norm(dim=-1, keepdim=True)
+    cosine = unit @ unit.T  # (n, n)
+    spelling: dict[str, int] = {}
+    group = torch.tensor([spelling.setdefault(normalise(label) or label, len(spelling)) for label in labels])
+    listed = ((cosine >= threshold) | (group[:, None] == group)).triu(diagonal=1)
+    pairs = listed.nonzero()
+    values = cosine[pairs[:, 0], pairs[:, 1]]
+    order = values.argsort(descending=True, stable=True)[:top].tolist()
+    return [NearPair(labels[pairs[i, 0]], labels[pairs[i, 1]], values[i].item()) for i in order]
+
+
+def write_near(path: Path, pairs: Iterable[NearPair]) -> Path:
+    """Write a CSV to decide in: `exclude` is empty until a person writes yes or no; see `keep_decisions`."""
+    keep_decisions(path)
+    rows = ((pair.label_a, pair.label_b, f"{pair.similarity:.4f}", "") for pair in pairs)
+    return write_rows(path, ("label_a", "label_b", "similarity", "exclude"), rows)
+
+
+def keep_decisions(path: Path) -> None:
+    """`FileExistsError` when the file exists: it may hold decisions, and `mgdm mine` takes several such files."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists and may hold decisions; give another --out, or delete it")
+
+
+class Exclusion(NamedTuple):
+    """Two labels that are not to be mined for each other."""
+
+    label_a: str
+    label_b: str
+    clip: str = ""
+    """The clip that it holds for; empty for all."""
+    where: str = ""
+    """File and line, for messages."""
+
+
+def read_exclusions(*paths: Path) -> list[Exclusion]:
+    """The rows with exclude = yes of CSVs with the columns label_a, label_b, exclude, and id for a single clip.
+
+    An empty `exclude` is undecided, an empty `id` means every clip; other columns are for people.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file and the line, also where two lines contradict each other.
+    """
+    decided: dict[tuple[frozenset[str], str], tuple[str, str]] = {}
+    found = []
+    for path in paths:
+        for line, row in read_rows(path, ("label_a", "label_b", "exclude"), "make it with `mgdm near`"):
+            answer, where = row["exclude"].lower(), f"{path}, line {line}"
+            if answer not in ("yes", "no", ""):
+                raise ValueError(f"{where}: exclude is {row['exclude']!r}; write yes, no or nothing")
+            if not answer:
+                continue
+            exclusion = Exclusion(row["label_a"], row["label_b"], row.get("id", ""), where)
+            key = frozenset(map(normalise, exclusion[:2])), exclusion.clip
+            before, place = decided.setdefault(key, (answer, where))
+            if before != answer:
+                raise ValueError(f"{where} says {answer} to a pair that has {before} in {place}; keep one of them")
+            if answer == "yes":
+                found.append(exclusion)
+    return found
+
+
+class Excluded(NamedTuple):
+    """Exclusions as indices, for `mine_negatives`."""
+
+    pairs: list[tuple[int, int]]
+    """Two label indices, for every clip."""
+    of_clips: list[tuple[int, int]]
+    """Row of a clip, and the label index that is not to be mined for it."""
+    unused: list[Exclusion]
+    """Those that name a label or a clip that is not there: without effect, so perhaps misspelt."""
+
+
+def locate(
+    exclusions: Iterable[Exclusion], labels: Sequence[str], clips: Sequence[str], clip_labels: Sequence[str]
+) -> Excluded:
+    """Find the exclusions' labels in a corpus, whatever their case, spaces and punctuation, and their clips by id.
+
+    Args:
+        labels: n labels of the corpus.
+        clips, clip_labels: N ids, and the true label of each.
+    Raises:
+        ValueError: for a clip whose own label is neither of the two.
+    """
+    exact = {label: i for i, label in enumerate(labels)}
+    loose = {normalise(label): i for i, label in reversed(list(enumerate(labels)))}  # the first one wins: a class
+    rows = {clip: row for row, clip in enumerate(clips)}
+    found = Excluded([], [], [])
+    for exclusion in exclusions:
+        a, b = (exact.get(name, loose.get(normalise(name))) for name in exclusion[:2])
+        if a is None or b is None or a == b or (exclusion.clip and exclusion.clip not in rows):
+            found.unused.append(exclusion)
+        elif not exclusion.clip:
+            found.pairs.append((a, b))
+        else:
+            row = rows[exclusion.clip]
+            own = exact[clip_labels[row]]
+            if own not in (a, b):
+                raise ValueError(
+                    f"{exclusion.where or 'an exclusion'}: the clip {exclusion.clip!r} is {clip_labels[row]!r}, "
+                    f"which is neither {exclusion.label_a!r} nor {exclusion.label_b!r}"
+                )
+            found.of_clips.append((row, b if own == a else a))
+    return found

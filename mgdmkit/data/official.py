@@ -1,0 +1,216 @@
+"""From the clips that a dataset's official files list to a manifest of those that are in a folder of videos.
+
+`ucf101.py`, `hmdb51.py` and `kinetics400.py` read the files; here their clips are looked for.
+Partial copies are usable: what is missing is listed beside the manifest, and every count is stated.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
+from mgdmkit.data.check import Checked, file_problems, missing_path, save_checked, sift, split_columns, split_counts
+from mgdmkit.data.corpus import normalise
+from mgdmkit.data.manifest import VIDEO_SUFFIXES, ManifestError
+
+DEPTH = 4  # folders below the videos: split, class, class again (HMDB51's nested archives), and one to spare
+ARCHIVES = frozenset({".rar", ".zip", ".tar", ".gz", ".tgz"})
+
+
+class OfficialClip(NamedTuple):
+    """A clip as the official files list it."""
+
+    id: str
+    path: str
+    """Class folder and file name, as the dataset lays them out."""
+    label: str
+    splits: dict[str, str]
+    """split1, split2, split3, or split alone -> train, val, test or unused."""
+    short_name: str = ""
+    """Another name, without suffix, under which copies of the dataset keep the file."""
+
+    @property
+    def class_name(self) -> str:
+        return Path(self.path).parent.name
+
+
+@dataclass(frozen=True)
+class OfficialClips:
+    """All clips of the official files, whether there or not."""
+
+    dataset: str
+    clips: list[OfficialClip]
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the counts should know, such as rows that were left out."""
+
+
+def check_counts(official: OfficialClips, where: Path) -> None:
+    """`ManifestError` unless clips and splits are as many as the dataset's card says, or an id comes twice."""
+    card = dataset_card(official.dataset)
+    rows = [clip.splits for clip in official.clips]
+    for column, expected in card["splits"].items():
+        found = split_counts(rows, column)
+        if found != expected:
+            raise ManifestError(
+                f"{where}: {column} has {_counts(found)} clips, {card['title']} has {_counts(expected)}; get the lists "
+                f"from {card['page']} again, or use lists of your own with `mgdm manifest folder --train-list`"
+            )
+    if twice := [name for name, n in Counter(clip.id for clip in official.clips).items() if n > 1]:
+        raise ManifestError(f"{where}: the clip {twice[0]!r} is listed more than once")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {split}" for split, n in counts.items())
+
+
+def build_manifest(
+    official: OfficialClips,
+    videos: Path,
+    out: Path,
+    *,
+    official_split: int = 1,
+    probe: bool = False,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Checked:
+    """Write a manifest of the official clips that are under `videos`, its report and its list of missing clips.
+
+    Files are found by their names, whatever their suffix and folder, so flat copies and copies with a folder per
+    class (and per split above it) are equally good.
+
+    Args:
+        official_split: which of split1, split2, split3 is `split`, for a dataset that has them; all three are kept.
+        probe: decode every file whole and leave out what is damaged; without it no file is opened.
+        workers: threads that decode.
+    Raises:
+        FileNotFoundError: no such folder.
+        ManifestError: no clip found, none usable, or one in the folder of another class.
+    """
+    videos = Path(videos).resolve()
+    if not videos.is_dir():
+        raise FileNotFoundError(f"no folder of videos at {videos}; unpack the dataset there or mend --videos")
+    files, twins = locate(official, videos)
+    rows = [_row(clip, official_split) for clip in official.clips]
+    problems = file_problems(files, probe=probe, workers=workers, quiet=quiet)
+    checked = sift(rows, files, problems, probe)
+    if not any(files):
+        raise ManifestError(_nothing_found(official, videos))
+    if not checked.rows:
+        bad = next(i for i, file in enumerate(files) if file)
+        raise ManifestError(f"not one clip of {videos} can be used, first {files[bad]} ({problems[bad]})")
+    checked = replace(checked, notes=[*official.notes, *twins])
+    card = dataset_card(official.dataset)
+    listed = {column: split_counts(rows, column) for column in split_columns(rows)}
+    about = {"dataset": official.dataset, "videos": str(videos), "listed_per_split": listed, "page": card["page"]}
+    save_checked(out, checked, about)
+    return checked
+
+
+def _row(clip: OfficialClip, official_split: int) -> dict[str, str]:
+    split = clip.splits.get("split") or clip.splits[f"split{official_split}"]
+    return {"id": clip.id, "path": clip.path, "label": clip.label, **clip.splits, "split": split}
+
+
+def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], list[str]]:
+    """The file of each clip, None where there is none, and notes.
+
+    `ManifestError` for a clip that is only in the folder of another class: the label would be wrong.
+    """
+    by_stem, spell = _videos_by_stem(videos), cache(normalise)
+    spellings = classes_by_spelling(official.dataset)
+    taken: dict[Path, str] = {}
+    files: list[Path | None] = []
+    doubled = shared = 0
+    for clip in official.clips:
+        candidates = by_stem.get(Path(clip.path).stem) or by_stem.get(clip.short_name, [])
+        own = [file for file in candidates if spell(file.parent.name) == spell(clip.class_name)]
+        flat = [file for file in candidates if file.parent == videos or spell(file.parent.name) not in spellings]
+        if candidates and not (own or flat):
+            raise ManifestError(
+                f"{candidates[0]} lies in the folder {candidates[0].parent.name!r}, but the official files put it in "
+                f"{clip.class_name!r}: one of the two would be a wrong label; get the archive and the lists anew"
+            )
+        doubled += len(own or flat) > 1
+        file = min(own or flat, default=None)
+        if file is not None and taken.setdefault(file, clip.id) != clip.id:
+            file, shared = None, shared + 1  # <youtube id>.mp4 of a video with two clips holds one of them
+        files.append(file)
+    notes = [f"{doubled} clips have more than one file; the first by name was taken"] if doubled else []
+    notes += [f"{shared} clips are missing, since the one file of their name is another clip's"] if shared else []
+    return files, notes
+
+
+def _videos_by_stem(videos: Path) -> dict[str, list[Path]]:
+    """File name without suffix -> files. Names are compared, never used as patterns: HMDB51's hold brackets."""
+    found = defaultdict(list)
+    for folder, inner, names in os.walk(videos, followlinks=True):
+        path = Path(folder)
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        if len(path.relative_to(videos).parts) >= DEPTH:
+            inner.clear()  # ends a loop of links, too
+        for name in names:
+            file = path / name
+            if file.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                found[file.stem].append(file)
+    return found
+
+
+def _nothing_found(official: OfficialClips, videos: Path) -> str:
+    card, example = dataset_card(official.dataset), official.clips[0].path
+    message = f"{videos} holds none of the {len(official.clips):,} clips of {card['title']}. "
+    there = [file for files in _videos_by_stem(videos).values() for file in files]
+    if there:
+        message += f"It has {len(there):,} other video files, first {min(there).relative_to(videos)}. "
+    elif archives := sorted(file.name for file in videos.iterdir() if file.suffix.lower() in ARCHIVES):
+        message += f"It has archives: unpack {archives[0]} and the like first. "
+    else:
+        message += "It has no video file. "
+    return message + f"Give --videos the folder that holds {example} (or {', or '.join(card['layouts'][1:])})"
+
+
+def summary(official: OfficialClips, checked: Checked, out: Path) -> str:
+    """Lines that say how many clips there are, of how many, per split, and what that means for the scores."""
+    total, found = len(official.clips), len(checked.rows)
+    title, classes = dataset_card(official.dataset)["title"], checked.report()["classes"]
+    lines = [
+        f"{title}: {found:,} of {total:,} clips found, of {classes} of {len(dataset_classes(official.dataset))} classes"
+    ]
+    listed = [clip.splits for clip in official.clips]
+    for column in split_columns(checked.rows):
+        counts = split_counts(checked.rows, column)
+        parts = [f"{counts.get(split, 0):,} of {n:,} {split}" for split, n in split_counts(listed, column).items()]
+        lines.append(f"{column}: {', '.join(parts)}")
+    if checked.problems:
+        first = checked.problems[0]
+        lines.append(
+            f"{total - found:,} clips cannot be used ({_counts(checked.problem_counts())}), first {first['path']} "
+            f"({first['problem']}): see "
+            f"{missing_path(out)}; scores on the rest are not comparable with those on all"
+        )
+    return "\n".join([*lines, *checked.notes])
+
+
+def annotation_files(annotations: Path, dataset: str) -> Sequence[Path]:
+    """All files in the folder of official lists and in the folders directly in it; `FileNotFoundError` without one."""
+    annotations = Path(annotations)
+    if not annotations.is_dir():
+        card = dataset_card(dataset)
+        raise FileNotFoundError(
+            f"no folder of official lists at {annotations}; it should hold {', '.join(card['annotations'])} "
+            f"from {card['page']}"
+        )
+    inner = sorted(path for path in annotations.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [file for folder in (annotations, *inner) for file in sorted(folder.iterdir()) if file.is_file()]
+
+
+def read_lines(file: Path) -> list[tuple[int, str]]:
+    """The lines of a list that are not blank, stripped, with their numbers from 1."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{file} is not a text in UTF-8 ({error}); get the official file again") from error
+    return [(at, line.strip()) for at, line in enumerate(text.split("\n"), 1) if line.strip()]

@@ -1,0 +1,36 @@
+"""What a model is worth and what it costs: scores and their intervals, confidence, operations; a run that sees clips.
+
+May import data, clip and runs, and nothing that trains: a training scores itself with what is here.
+"""
+
+from mgdmkit.evaluation.complexity import table8
+from mgdmkit.evaluation.confidence import calibration, true_margins
+from mgdmkit.evaluation.recognizer import Prediction, Recognizer, load_run, write_labels
+from mgdmkit.evaluation.scores import (
+    Interval,
+    Scores,
+    blind_accuracy,
+    label_rank,
+    mcnemar,
+    paired_difference,
+    score,
+    wilson,
+)
+
+__all__ = [
+    "Interval",
+    "Prediction",
+    "Recognizer",
+    "Scores",
+    "blind_accuracy",
+    "calibration",
+    "label_rank",
+    "load_run",
+    "mcnemar",
+    "paired_difference",
+    "score",
+    "table8",
+    "true_margins",
+    "wilson",
+    "write_labels",
+]

@@ -1,0 +1,314 @@
+"""What CLIP and MGDM cost in multiply-adds and parameters (Table 8): as the paper counts, and in truth.
+
+Nothing is trained, loaded or multiplied: the modules are built on torch's meta device, one frame, one prompt and one
+video run through them as shapes, and a hook on every layer notes how many tokens passed it.
+
+MAC: one multiply-add, half a FLOP of `torch.utils.flop_counter`. Like that counter, both countings leave out LayerNorm,
+softmax, activations and additions, and take causal attention as full.
+
+**As the paper counts.** Its figures agree with the counter thop's rule for `nn.Linear` and `nn.Conv2d`: modules of
+exactly these types that are called, here the MLPs and the patch convolution. `nn.MultiheadAttention` multiplies
+with its weights without calling a Linear; embeddings, positions and CLIP's output projections are plain parameters.
+One video: T frames pass the image encoder and the temporal blocks, ONE prompt passes the text encoder whatever k is,
+and 1 + k text embeddings pass the semantic blocks. These token counts give every digit of Table 8.
+
+**True.** All matrix products: also attention, output projections, all 1 + k prompts, eq. 4, 15 and 16. All parameters.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import open_clip
+import pandas as pd
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+
+from mgdmkit.clip.weights import base_name, open_clip_name
+from mgdmkit.config import MGDMConfig
+from mgdmkit.model import MGDM
+
+PAPER_TABLE8: dict[str, tuple[float, float]] = {
+    "CLIP": (834.7, 258.7),
+    "MGDM, k = 0": (835.1, 296.5),
+    "MGDM, k = 7": (835.2, 296.5),
+}
+"""The printed Table 8, for ViT-L/14 and 16 frames: model -> GMAC (the paper says FLOP), millions of parameters."""
+
+SEEN_BY_THE_PAPER = (
+    "As the paper counts (paper_*): the linear layers of MLPs and the patch convolution, for one prompt. Left out:\n"
+    "all of attention, embeddings, positions, norms, output projections, and every prompt after the first."
+)
+
+GIGA, MEGA = 1e9, 1e6
+
+
+class Count(NamedTuple):
+    """What a call costs, and the parameters of what it calls."""
+
+    macs: int
+    params: int
+    paper_macs: int
+    """Of the layers that the paper's counter sees."""
+    paper_params: int
+
+
+class Part(NamedTuple):
+    """One row of `parts`; `cost` is that of one call."""
+
+    name: str
+    times: int
+    cost: Count
+    paper_times: int
+    """Calls that the paper's counter saw."""
+
+
+class Encoders(NamedTuple):
+    """The two towers of a CLIP, without its logit scale."""
+
+    frame: Count
+    prompt: Count
+    dim: int
+
+
+def table8(
+    clip: str = "ViT-L-14",
+    frames: int = 16,
+    temporal_layers: int = 6,
+    semantic_layers: int = 2,
+    ks: Iterable[int] = (0, 7),
+) -> pd.DataFrame:
+    """Table 8 in both countings: CLIP with one prompt, and MGDM with one group of 1 + k texts for each k.
+
+    Args:
+        clip: a model of open_clip, or a folder made by `mgdm clip`.
+        frames: T.
+        temporal_layers: M_v.
+        semantic_layers: M_t.
+        ks: negatives per video, a row each.
+    Returns:
+        Columns model, paper_gmac, true_gmac (1e9 multiply-adds for one video), paper_mparams, true_mparams (1e6).
+    Raises:
+        ValueError: for an unknown model, one whose towers aren't CLIP's transformers, or sizes that are too small.
+    """
+    encoders = _encoders(clip)
+    rows = {"CLIP": _clip_parts(encoders, frames)}
+    for k in ks:
+        config = MGDMConfig(encoders.dim, frames, temporal_layers, semantic_layers)
+        rows[f"MGDM, k = {k}"] = _mgdm_parts(encoders, config, k)
+    return pd.DataFrame([{"model": model} | _totals(row) for model, row in rows.items()])
+
+
+def splits(clip: str = "ViT-L-14", blocks: int = 8, frames: int = 16) -> pd.DataFrame:
+    """Every split of `blocks` into temporal and semantic ones, as the paper counts.
+
+    The paper's parameters give eight blocks, not their split; its two FLOP figures narrow that down.
+
+    Returns:
+        Columns temporal (M_v), semantic (M_t), gmac_k0, gmac_k7, and for ViT-L/14 and 16 frames, which the paper
+        prints, also fits: whether both figures round to the printed ones.
+    Raises:
+        ValueError: as `table8`, or for fewer than two blocks.
+    """
+    if blocks < 2:
+        raise ValueError(f"blocks={blocks}: each module needs one, so give 2 or more")
+    encoders, rows = _encoders(clip), []
+    for temporal in range(blocks - 1, 0, -1):
+        config = MGDMConfig(encoders.dim, frames, temporal, blocks - temporal)
+        gmac = [_totals(_mgdm_parts(encoders, config, k))["paper_gmac"] for k in (0, 7)]
+        rows.append((temporal, blocks - temporal, *gmac))
+    table = pd.DataFrame(rows, columns=["temporal", "semantic", "gmac_k0", "gmac_k7"])
+    if (base_name(clip), frames) == ("ViT-L-14", 16):
+        printed = {f"gmac_k{k}": PAPER_TABLE8[f"MGDM, k = {k}"][0] for k in (0, 7)}
+        table["fits"] = (table[list(printed)].round(1) == pd.Series(printed)).all(axis=1)
+    return table
+
+
+def parts(
+    clip: str = "ViT-L-14",
+    frames: int = 16,
+    k: int = 7,
+    classes: int = 1,
+    temporal_layers: int = 6,
+    semantic_layers: int = 2,
+) -> pd.DataFrame:
+    """Where MGDM's cost for one video lies.
+
+    Args:
+        clip, frames, temporal_layers, semantic_layers: as `table8`.
+        k: negatives in a group; 0 at inference.
+        classes: l, groups of 1 + k texts that the video meets: 1 for its own, as in Table 8, or all classes.
+    Returns:
+        Columns part, times, gmac, mparams, paper_gmac, paper_mparams. `times`: how often the part runs (per frame,
+        prompt, video, guiding text, group or pair); the costs are those of all times together. The text encoder is
+        frozen, so its row is paid once for a whole dataset where text embeddings are cached.
+    Raises:
+        ValueError: as `table8`.
+    """
+    encoders = _encoders(clip)
+    config = MGDMConfig(encoders.dim, frames, temporal_layers, semantic_layers)
+    rows = _mgdm_parts(encoders, config, k, classes)
+    return pd.DataFrame(
+        {
+            "part": part.name,
+            "times": part.times,
+            "gmac": part.times * part.cost.macs / GIGA,
+            "mparams": part.cost.params / MEGA,
+            "paper_gmac": part.paper_times * part.cost.paper_macs / GIGA,
+            "paper_mparams": part.cost.paper_params / MEGA,
+        }
+        for part in rows
+    )
+
+
+def added(table: pd.DataFrame) -> dict[str, float]:
+    """What a table of `parts` adds to the multiply-adds of CLIP with one prompt, in percent.
+
+    Returns:
+        "paper": the modules, as the paper counts; "modules": the modules in truth; "prompts": all prompts but the
+        first, which the paper's counting leaves out.
+    """
+    encoder = table["part"].isin(("image encoder", "text encoder"))
+    each = table["gmac"].where(table["part"] != "text encoder", table["gmac"] / table["times"])  # one prompt
+    clip, own = each[encoder].sum(), each[~encoder].sum()
+    paper = table.loc[~encoder, "paper_gmac"].sum() / table.loc[encoder, "paper_gmac"].sum()
+    return {"paper": 100 * paper, "modules": 100 * own / clip, "prompts": 100 * (table["gmac"] - each).sum() / clip}
+
+
+def _totals(rows: list[Part]) -> dict[str, float]:
+    return {
+        "paper_gmac": sum(part.paper_times * part.cost.paper_macs for part in rows) / GIGA,
+        "true_gmac": sum(part.times * part.cost.macs for part in rows) / GIGA,
+        "paper_mparams": sum(part.cost.paper_params for part in rows) / MEGA,
+        "true_mparams": sum(part.cost.params for part in rows) / MEGA,
+    }
+
+
+def _clip_parts(encoders: Encoders, frames: int, texts: int = 1) -> list[Part]:
+    """Zero-shot CLIP: the mean of the frames against `texts` prompts; the logit scale is one parameter."""
+    return [
+        Part("image encoder", frames, encoders.frame, frames),
+        Part("text encoder", texts, encoders.prompt, 1),
+        Part("similarity (eq. 4)", texts, Count(encoders.dim, 1, 0, 0), 0),
+    ]
+
+
+def _mgdm_parts(encoders: Encoders, config: MGDMConfig, k: int, classes: int = 1) -> list[Part]:
+    """The logit scale of MGDM takes the place of CLIP's; which value it has changes no count."""
+    if k < 0 or classes < 1:
+        raise ValueError(f"k={k}, classes={classes}: k must be at least 0 and classes at least 1")
+    T, D, g = config.frames, config.dim, 1 + k
+    with torch.device("meta"):
+        model = MGDM(config.for_backbone(D, 100)).eval()
+        video, group = torch.empty(1, T, D), torch.empty(1, g, D)
+    temporal = count(model.representer, lambda: model.representer.blocks(video))  # with the frame positions
+    semantic = count(model.discriminator, lambda: model.discriminator(group))
+    attention = Count(T * D, 0, 0, 0)
+    similarity = Count(T * D, 1, 0, 0)  # the frames with the text; their weighted sum is no matrix product
+    length = Count(T * T * (D + classes), 0, 0, 0)  # products of the frames with one another, weighted twice
+    *towers, _ = _clip_parts(encoders, T, classes * g)
+    return [
+        *towers,
+        Part("temporal blocks (eq. 13-14)", 1, temporal, 1),
+        Part("attention over frames (eq. 15)", classes, attention, 0),
+        Part("semantic blocks (eq. 17-18)", classes, semantic, classes),
+        Part("length of V (eq. 16)", 1, length, 0),
+        Part("similarity (eq. 4)", classes * g, similarity, 0),
+    ]
+
+
+@torch.no_grad()
+def count(module: nn.Module, call: Callable[[], Tensor]) -> Count:
+    """Multiply-adds that the layers of `module` make during `call()`, and the parameters of `module`.
+
+    A linear layer costs in x out a token, a convolution its kernel an output, attention over n tokens of width D
+    4 n D^2 (query, key, value, output) + 2 n^2 D (scores, weighted sum). Products with bare parameters aren't seen.
+    """
+    macs, paper_macs, paper_layers = 0, 0, set()
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs, paper_macs
+        if isinstance(layer, nn.MultiheadAttention):
+            tokens, D = inputs[0].numel() // layer.embed_dim, layer.embed_dim
+            n = inputs[0].shape[1 if layer.batch_first else 0]
+            macs += 4 * tokens * D**2 + 2 * tokens * n * D
+        elif isinstance(layer, nn.Linear | nn.Conv2d):
+            cost = output.numel() * layer.weight[0].numel()
+            macs += cost
+            if type(layer) in (nn.Linear, nn.Conv2d):
+                paper_macs += cost
+                paper_layers.add(layer)
+
+    hooks = [layer.register_forward_hook(note) for layer in module.modules()]
+    try:
+        call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Count(macs, _size(module), paper_macs, sum(map(_size, paper_layers)))
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _encoders(clip: str) -> Encoders:
+    """One frame and one full prompt through both towers."""
+    model = _build(clip)
+    visual = model.visual
+    with torch.device("meta"):
+        image = torch.empty(1, 3, *visual.image_size)
+        prompt = torch.zeros(1, model.context_length, dtype=torch.long)
+    frame = count(visual, lambda: visual(image))
+    text = count(model, lambda: model.encode_text(prompt))
+    text_params = text.params - frame.params - model.logit_scale.numel()
+    return Encoders(
+        frame._replace(macs=frame.macs + _projection(visual.proj)),
+        text._replace(macs=text.macs + _projection(model.text_projection), params=text_params),
+        dim=visual.output_dim,
+    )
+
+
+def _projection(weight: nn.Parameter | nn.Linear | None) -> int:
+    """CLIP multiplies one token a picture or prompt by a bare matrix; a Linear is seen by `count`."""
+    return weight.numel() if isinstance(weight, nn.Parameter) else 0
+
+
+def _build(clip: str) -> open_clip.CLIP:
+    """The architecture without weights, in evaluation mode."""
+    config = _configuration(clip)
+    vision, text = config["vision_cfg"], config["text_cfg"]
+    # Known before building: these towers would be fetched or take long.
+    foreign = vision.get("timm_model_name") or text.get("hf_model_name") or config.get("custom_text")
+    if not foreign:
+        with torch.device("meta"):
+            model = open_clip.CLIP(**config).eval()
+        if isinstance(model.visual, VisionTransformer) and model.visual.attn_pool is None and _plain_attention(model):
+            return model
+    raise ValueError(
+        f"{clip} can't be counted: its towers must both be CLIP's own transformers, as in ViT-B-32, ViT-B-16, "
+        f"ViT-L-14, ViT-H-14 or a folder made by `mgdm clip`; ResNets, CoCa, and timm or Hugging Face towers are not"
+    )
+
+
+def _plain_attention(model: open_clip.CLIP) -> bool:
+    blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
+    return all(isinstance(block.attn, nn.MultiheadAttention) for block in blocks)
+
+
+def _configuration(clip: str) -> dict:
+    if Path(clip).is_dir():
+        try:
+            return open_clip.get_model_config(f"local-dir:{clip}")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{clip} holds no CLIP ({error}); make one with `mgdm clip --out {clip}`") from error
+    if open_clip_name(clip) in open_clip.list_models():
+        return open_clip.get_model_config(open_clip_name(clip))
+    transformers = [name for name in open_clip.list_models() if name.startswith("ViT-")]  # what can be counted
+    near = ", ".join(difflib.get_close_matches(clip, transformers, n=3, cutoff=0))
+    raise ValueError(
+        f"{clip!r} is neither a folder nor a model of open_clip; near names are {near}; "
+        f'`python -c "import open_clip; print(*open_clip.list_models())"` lists all'
+    )

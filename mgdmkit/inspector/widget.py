@@ -1,0 +1,339 @@
+"""The hard-negative inspector: look at a video with what CLIP confuses it with, and judge which of that is wrong.
+
+For JupyterLab and Notebook 7, on ipywidgets alone; nothing touches the network. What it knows is in `inspection.py`,
+its picture in `figure.py`, its controls in `controls.py`, what was judged in `data/judgements.py`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache, wraps
+from pathlib import Path
+from threading import RLock
+
+try:
+    import ipywidgets
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("the inspector needs ipywidgets: pip install 'mgdmkit[notebooks]'") from error
+import numpy as np
+from matplotlib.figure import Figure
+
+from mgdmkit import plots
+from mgdmkit.clip.features import CorpusTexts, Features
+from mgdmkit.data.corpus import write_rows
+from mgdmkit.data.judgements import Judgements
+from mgdmkit.data.manifest import Manifest
+from mgdmkit.data.video import VideoError, read_segments
+from mgdmkit.inspector import figure as drawing
+from mgdmkit.inspector import html
+from mgdmkit.inspector.controls import Controls, player
+from mgdmkit.inspector.inspection import Inspection, Question, View
+from mgdmkit.inspector.playback import playable
+from mgdmkit.mining import Negatives
+from mgdmkit.model import MGDM
+
+PAGE = 50  # videos in the list at a time, however many match
+THUMBNAIL = 96  # pixels of a frame's shorter side
+KEPT = 32  # clips whose frames and bytes stay in memory
+
+
+def _guarded(method: Callable) -> Callable:
+    """One thing at a time; an error is shown in the inspector, and what it does not touch goes on.
+
+    JupyterLab lets controls answer in another thread than the one that runs cells.
+    """
+
+    @wraps(method)
+    def guarded(self, *arguments):
+        with self._lock:
+            try:
+                return method(self, *arguments)
+            except Exception as error:
+                self._say(f"{type(error).__name__}: {error}", alarm=True)
+
+    return guarded
+
+
+class HardNegativeInspector(ipywidgets.VBox):
+    """The inspector as a widget; put it last in a cell.
+
+    Args:
+        manifest, features, negatives: each as an object, or as the path of what `mgdm manifest`, `mgdm features` and
+            `mgdm mine` wrote.
+        runs: name -> folder of a finished run, or a model.
+        corpus: what the indices of `negatives` mean, where these are an object and more than the classes.
+        judgements: the CSV that keeps the false negatives; the first of them makes it.
+        exports: folder for pictures and selections; that of `judgements` when not given.
+        split: the split to begin with; empty for all of them.
+    Raises:
+        FileNotFoundError, FolderError, ValueError: for a manifest, features, negatives or judgements that can't be
+            used. A run or a clip that can't be used is reported inside the inspector.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest | Path | str,
+        features: Features | Path | str,
+        negatives: Negatives | Path | str,
+        runs: Mapping[str, MGDM | Path | str] | None = None,
+        *,
+        corpus: CorpusTexts | None = None,
+        judgements: Path | str = "false_negatives.csv",
+        exports: Path | str | None = None,
+        split: str = "",
+    ):
+        self.inspection = Inspection(manifest, features, negatives, runs, corpus=corpus)
+        self.judgements = Judgements(judgements)
+        self.exports = Path(exports) if exports is not None else self.judgements.path.parent
+        self.rows: np.ndarray = np.empty(0, dtype=int)
+        """The videos that match, as rows of the features."""
+        self.view: View | None = None
+        """The video that is shown; None while no video matches."""
+        self._lock, self._quiet = RLock(), False
+        self._pictures = lru_cache(maxsize=KEPT)(self._read_pictures)
+        self._playable = lru_cache(maxsize=KEPT)(playable)
+        self.controls = Controls(self.inspection, split)
+        super().__init__(children=self.controls.arranged())
+        self.add_class("mgdmkit-inspector")
+        self._connect()
+        self._choose()
+        self._summarise()
+        if self.inspection.problems:
+            self._say_what_lasts()
+
+    def _connect(self) -> None:
+        c = self.controls
+        for control in (c.split, c.label, c.text, c.show, c.rank):
+            control.observe(self._on_question, "value")
+        c.run.observe(self._on_run, "value")
+        c.matches.observe(self._on_match, "value")
+        c.previous.on_click(lambda _: self._step(-1))
+        c.next.on_click(lambda _: self._step(1))
+        for control in (c.k, c.which):
+            control.observe(self._on_window, "value")
+        c.chosen.observe(self._on_chosen, "value")
+        c.mark.on_click(self._on_mark)
+        c.undo.on_click(self._on_undo)
+        c.save_png.on_click(lambda _: self._on_save("png"))
+        c.save_svg.on_click(lambda _: self._on_save("svg"))
+        c.save_csv.on_click(self._on_save_selection)
+
+    # Choosing a video
+
+    @_guarded
+    def _on_question(self, _) -> None:
+        self._choose()
+
+    @_guarded
+    def _on_run(self, _) -> None:
+        if self.controls.show.value in ("mended", "broken"):
+            self._choose()
+        elif self.view:
+            self._draw("strip", "space")
+
+    @_guarded
+    def _on_match(self, change) -> None:
+        if not self._quiet and change.new is not None:
+            self._show(change.new)
+
+    @_guarded
+    def _choose(self) -> None:
+        """Find the videos that match and show one: the same as before if it is among them, else the first."""
+        c = self.controls
+        question = Question(c.split.value, c.label.value, c.text.value, c.show.value, c.rank.value, c.run.value)
+        if question.show in ("mended", "broken"):
+            self._say(f"Scoring {len(self.inspection.ids)} videos with {question.run} ...")
+        self.rows = self.inspection.find(question)
+        if len(self.rows):
+            row = self.view.row if self.view and self.view.row in self.rows else int(self.rows[0])
+            self._list(row)
+            self._show(row)
+        else:
+            self._list(None)
+            self._clear()
+            self._say("No video matches; loosen the search or the filters.")
+
+    @_guarded
+    def _step(self, by: int) -> None:
+        place = int(np.searchsorted(self.rows, self.view.row)) + by
+        if 0 <= place < len(self.rows):
+            self._list(int(self.rows[place]))
+            self._show(int(self.rows[place]))
+
+    def _list(self, row: int | None) -> None:
+        """Fill the list with the page that holds this row."""
+        first = 0 if row is None else int(np.searchsorted(self.rows, row)) // PAGE * PAGE
+        page = [(self.inspection.ids[r], int(r)) for r in self.rows[first : first + PAGE]]
+        with self._silence():
+            self.controls.matches.options = page
+            self.controls.matches.value = row
+
+    # Showing it
+
+    def _show(self, row: int) -> None:
+        c, view = self.controls, self.inspection.view(row)
+        self.view = view
+        self._say_what_lasts()  # what was said was of another video
+        with self._silence():
+            c.chosen.options = self._choices(view)
+            c.chosen.value = view.own
+        place = int(np.searchsorted(self.rows, row))
+        c.position.value = html.heading(f"Video {place + 1} of {len(self.rows)}")
+        c.previous.disabled, c.next.disabled = place == 0, place == len(self.rows) - 1
+        c.heading.value = html.heading(f"{view.label} ({view.split})")
+        self._draw("strip", "rankings", "space")
+        try:
+            c.player.children = (player(self._playable(self.inspection.path(view.clip))),)
+        except (VideoError, OSError):  # the cause stands where the frames would be
+            c.player.children = (ipywidgets.HTML("<em>this clip can't be played</em>"),)
+
+    def _clear(self) -> None:
+        c, self.view = self.controls, None
+        c.player.children = ()
+        for part in (c.strip, c.rankings, c.space, c.words, c.heading):
+            part.value = ""
+        c.position.value = html.heading("No video")
+        for button in (c.previous, c.next, c.mark):
+            button.disabled = True
+
+    def _choices(self, view: View) -> list[tuple[str, int]]:
+        """The true label, the mined ones, and what else a model ranks among its first five."""
+        first = {j: "" for scores in view.scores.values() for j in scores.argsort(descending=True)[:5].tolist()}
+        mined = {label: f"negative {j}: " for j, label in enumerate(view.negatives, start=1)}
+        named = {view.own: "true label: "} | mined
+        return [(f"{words}{view.labels[label]}", label) for label, words in (named | first | named).items()]
+
+    def look(self) -> drawing.Look:
+        """What the controls say about the picture."""
+        c, marked = self.controls, self.judgements.marked(self.view.label, self.view.clip)
+        return drawing.Look(c.k.value, c.which.value, c.run.value, c.chosen.value, marked)
+
+    def figure(self) -> Figure:
+        """The current view as one figure: for files, and for a notebook that runs without a browser."""
+        with self._lock:
+            if self.view is None:
+                raise ValueError("no video matches, so there is nothing to draw; loosen the search or the filters")
+            return drawing.draw(self.view, self.look(), self._frames())
+
+    def _draw(self, *parts: str) -> None:
+        c, view, look = self.controls, self.view, self.look()
+        if "strip" in parts:
+            c.strip.value = self._strip(view, look)
+        if "rankings" in parts:
+            words = drawing.words(view, look)
+            c.rankings.value = html.image(drawing.encode(drawing.alone(drawing.rankings, view, look)), words)
+            c.words.value = html.table(view, look, words)
+        if "space" in parts:
+            words = "The labels of this video by the cosines of half vectors, with raw and with discriminated texts."
+            c.space.value = html.image(drawing.encode(drawing.alone(drawing.space, view, look)), words)
+        self._offer_mark(look)
+
+    def _strip(self, view: View, look: drawing.Look) -> str:
+        pictures = self._frames()
+        if isinstance(pictures, str):
+            return html.alarm(f"{pictures}. What follows is from the features and goes on without it.")
+        words = f"The attention of {look.run} for {view.labels[look.label]}." if look.run else "The frames."
+        return html.image(drawing.encode(drawing.alone(drawing.frames, view, look, pictures), "webp"), words, "webp")
+
+    def _frames(self) -> np.ndarray | str:
+        """(T, H, W, 3) of the clip that is shown, or why they can't be had."""
+        try:
+            return self._pictures(self.view.clip)
+        except (VideoError, OSError) as error:
+            return str(error)
+
+    def _read_pictures(self, clip: str) -> np.ndarray:
+        T = self.inspection.features.frame_features.shape[1]
+        return read_segments(self.inspection.path(clip), T, short_side=THUMBNAIL)
+
+    @_guarded
+    def _on_window(self, _) -> None:
+        self._say("")
+        if self.view:
+            self._draw("rankings", "space")
+
+    @_guarded
+    def _on_chosen(self, _) -> None:
+        if not self._quiet and self.view:
+            self._draw("strip", "rankings", "space")
+
+    # Judging its labels
+
+    def _offer_mark(self, look: drawing.Look) -> None:
+        """The button takes a mark back where there is one, and can't be pressed for the true label."""
+        mark, name = self.controls.mark, self.view.labels[look.label]
+        mark.description = "Take the mark back" if name in look.marked else "Mark as false negative"
+        mark.disabled = look.label == self.view.own
+        mark.tooltip = "choose a label other than the true one" if mark.disabled else f"{name}: saved at once"
+
+    @_guarded
+    def _on_mark(self, _) -> None:
+        c, view, look = self.controls, self.view, self.look()
+        name = view.labels[look.label]
+        if name in look.marked:
+            self.judgements.unmark(view.label, name, view.clip)
+            self._judged(f"Taken back: {name}.")
+        else:
+            clip = view.clip if c.scope.value == "clip" else ""
+            self.judgements.mark(view.label, name, clip, c.note.value)
+            c.note.value = ""
+            self._judged(f"Saved: {name}. `mgdm mine --exclude {self.judgements.path}` leaves it out.")
+
+    @_guarded
+    def _on_undo(self, _) -> None:
+        self._judged(f"Undone: {self.judgements.undo()}.")
+
+    def _judged(self, message: str) -> None:
+        if self.view:
+            self._draw("rankings")
+        self._summarise()
+        self._say(message)
+
+    @_guarded
+    def _summarise(self) -> None:
+        known, marks = self.inspection, self.judgements.exclusions()
+        false = self.judgements.false_negatives(known.negatives.indices, known.own, known.texts.labels, known.ids)
+        single = sum(bool(mark.clip) for mark in marks)
+        kinds = f"marks of single videos: {single}, of class pairs: {len(marks) - single}"
+        share = f"{int(false.sum())} of {false.numel()} mined negatives are judged false"
+        self.controls.summary.value = html.status(f"{share} ({kinds}), in {self.judgements.path.name}")
+
+    # Exporting
+
+    @_guarded
+    def _on_save(self, kind: str) -> None:
+        self._say(f"Saved {self.save_picture(kind)}")
+
+    @_guarded
+    def _on_save_selection(self, _) -> None:
+        self._say(f"Saved {len(self.rows)} videos to {self.save_selection()}")
+
+    def save_picture(self, kind: str = "png") -> Path:
+        """Save the current view as `inspector-ID.png` or `.svg` and return its path."""
+        figure = self.figure()
+        name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self.view.clip)
+        return plots.save_as(figure, self.exports / f"inspector-{name}.{kind}", bbox_inches=figure.bbox_inches)
+
+    def save_selection(self) -> Path:
+        """Save the videos that match as `selection.csv`, with every model's rank and the negatives; its path."""
+        for run in self.inspection.runs:
+            self.inspection.ranks(run)
+        header, *lines = self.inspection.table(self.rows)
+        return write_rows(self.exports / "selection.csv", header, lines)
+
+    # Small things
+
+    @contextmanager
+    def _silence(self) -> Iterator[None]:
+        """Controls that are set from here don't answer."""
+        self._quiet = True
+        try:
+            yield
+        finally:
+            self._quiet = False
+
+    def _say_what_lasts(self) -> None:
+        """What holds for every video: what had to be left out; mostly nothing."""
+        self._say(" ".join(self.inspection.problems), alarm=bool(self.inspection.problems))
+
+    def _say(self, text: str, alarm: bool = False) -> None:
+        self.controls.message.value = html.alarm(text) if alarm else html.status(text)

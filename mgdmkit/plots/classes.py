@@ -1,0 +1,91 @@
+"""Figures of classes and of confidence: who gains, and whether a score can be believed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, array
+
+
+def gain_by_confusability(
+    ax: Axes,
+    x: Any,
+    gain: Any,
+    names: Sequence[str] | None = None,
+    xlabel: str = "videos that frozen CLIP gets wrong, percent",
+    unit: str = "points of Top-1",
+) -> Axes:
+    """A dot a class: what training changed over how confusable the class was; a bar at the mean of each third.
+
+    The bars span two standard errors. Where `x` and `gain` come from the same videos, the confusable classes seem to
+    gain by luck alone: measure `x` on others, or say so.
+
+    Args:
+        x, gain: (C,); names: C names, of which those with the best and the worst gain are written.
+    Raises:
+        ValueError: for arrays of different lengths.
+    """
+    x, gain = array(x).astype(float), array(gain).astype(float)
+    if x.ndim != 1 or gain.shape != x.shape or (names is not None and len(names) != len(x)):
+        raise ValueError(f"x {x.shape}, gain {gain.shape} and names must have a value for each class")
+    ax.scatter(x, gain, s=34, color=OTHER, edgecolor=INK, linewidth=0.6)
+    ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    for third in np.array_split(np.argsort(x, kind="stable"), 3):
+        if len(third) > 1:
+            ends, mean = [x[third].min(), x[third].max()], gain[third].mean()
+            error = 2 * gain[third].std(ddof=1) / len(third) ** 0.5
+            ax.fill_between(ends, mean - error, mean + error, color=LINES[0], alpha=0.15, linewidth=0)
+            ax.plot(ends, [mean, mean], color=LINES[0], linewidth=3)
+    ax.margins(0.08)
+    for c in {int(gain.argmax()), int(gain.argmin())} if names is not None else ():
+        right = x[c] > (x.min() + x.max()) / 2
+        place = {"xytext": (-7 if right else 7, 0), "textcoords": "offset points", "ha": "right" if right else "left"}
+        ax.annotate(names[c], (x[c], gain[c]), va="center", fontsize=SMALL, **place)
+    ax.set(xlabel=xlabel, ylabel=f"gain, {unit}")
+    return ax
+
+
+def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: str = "") -> Axes:
+    """Reliability: the share that is right over the confidence, with 95% intervals; above it how many videos a bin has.
+
+    A point is a bin of equal width, at the mean confidence of its videos. The title ends with the expected
+    calibration error, the mean distance of the points from the diagonal, weighted with the videos.
+
+    Args:
+        confidence: (N,) softmax of the predicted label, 0..1; correct: (N,) whether it is right.
+    Raises:
+        ValueError: for shapes that differ, no video, or a confidence outside 0..1.
+    """
+    confidence, correct = array(confidence).astype(float), array(correct).astype(bool)
+    if confidence.ndim != 1 or confidence.shape != correct.shape or not len(confidence):
+        raise ValueError(f"confidence {confidence.shape} and correct {correct.shape} must be one (N,), N at least 1")
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise ValueError(f"confidence goes from {confidence.min():.2f} to {confidence.max():.2f}, not inside 0..1")
+    of_bin = np.minimum((confidence * bins).astype(int), bins - 1)
+    n = np.bincount(of_bin, minlength=bins)
+    filled = n > 0
+    x, share = (np.bincount(of_bin, values, bins)[filled] / n[filled] for values in (confidence, correct))
+    low, high = _wilson(share, n[filled])
+    ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    ax.errorbar(x, share, [share - low, high - share], fmt="o-", color=LINES[0], ecolor=GREY, capsize=3, markersize=6)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (softmax of the best label)", ylabel="share that is right")
+    counts = ax.inset_axes([0, 1.03, 1, 0.16], sharex=ax)
+    centres = (np.arange(bins) + 0.5) / bins
+    counts.bar(centres, n, width=0.92 / bins, color=OTHER, edgecolor=INK, linewidth=0.6)
+    for centre, number in zip(centres, n, strict=True):
+        counts.annotate(str(number), (centre, number), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL)
+    counts.set(yticks=[], ylim=(0, 1.7 * n.max()))
+    counts.tick_params(bottom=False, labelbottom=False)
+    counts.spines[:].set_visible(False)
+    error = 100 * (n[filled] * abs(share - x)).sum() / n.sum()
+    counts.set_title(f"{title}{': ' if title else ''}error {error:.1f} points, N = {n.sum()}")
+    return ax
+
+
+def _wilson(share: np.ndarray, n: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
+    """95% intervals of shares of n."""
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.minimum(centre - half, share), np.maximum(centre + half, share)

@@ -1,0 +1,203 @@
+"""Figures of runs: losses and scores over time and over k, with their intervals; differences; costs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, array, name_line_ends
+
+
+def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]], key: str = "loss") -> Axes:
+    """One line a run, named at its right end.
+
+    Args:
+        histories: run -> its history, a dict for each epoch (or step) with `key` in it.
+    """
+    ends = {}
+    for i, (name, history) in enumerate(histories.items()):
+        if missing := [line for line in history if key not in line]:
+            raise ValueError(f"the history of {name!r} has no {key!r}; it has {', '.join(missing[0])}")
+        clock = "step" if "step" in history[0] else "epoch"
+        x = [line[clock] + (clock == "epoch") for line in history]  # the first epoch is 1 to a reader
+        y = [line[key] for line in history]
+        colour = LINES[i % len(LINES)]
+        ax.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], marker="o" if len(x) < 4 else None)
+        ends[name] = (x[-1], y[-1], colour)
+        ax.set_xlabel(clock)
+    ax.margins(x=0)
+    name_line_ends(ax, ends)
+    ax.set_ylabel(key.replace("_", " "))
+    return ax
+
+
+def learning_curves(
+    ax: Axes,
+    curves: Mapping[str, tuple[Any, Any]],
+    stop: float | None = None,
+    stop_label: str = "the paper stops here",
+    xlabel: str = "epoch",
+    ylabel: str = "Top-1 in percent",
+) -> Axes:
+    """The mean over seeds as a line, named at its right end, and a band from the lowest to the highest seed.
+
+    Args:
+        curves: name -> (x (n,), values (S, n), a row a seed, or (n,) for one run).
+        stop: a vertical line at this x, with `stop_label` above the axes.
+    Raises:
+        ValueError: for values that do not fit their x.
+    """
+    ends = {}
+    for i, (name, (x, values)) in enumerate(curves.items()):
+        x, values = array(x), np.atleast_2d(array(values))
+        if x.ndim != 1 or values.shape[1:] != x.shape:
+            raise ValueError(f"{name!r}: values {values.shape} need one x a column, not x {x.shape}")
+        colour, mean = LINES[i % len(LINES)], values.mean(axis=0)
+        ax.plot(x, mean, color=colour, linestyle=DASHES[i % len(DASHES)])
+        if len(values) > 1:
+            ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
+        ends[name] = (x[-1], mean[-1], colour)
+    ax.margins(x=0)
+    name_line_ends(ax, ends)
+    if stop is not None:
+        ax.axvline(stop, color=INK, linestyle=":", linewidth=1.5)
+        above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "fontsize": SMALL}
+        ax.annotate(stop_label, (stop, 1), xycoords=("data", "axes fraction"), **above)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return ax
+
+
+def k_curve(
+    ax: Axes,
+    rows: Sequence[tuple[str, int, Sequence[float], float | None, float | None]],
+    zero_shot: float | None = None,
+    metric: str = "Top-1",
+) -> Axes:
+    """Scores over the number of negatives: the mean with its interval, each seed a small dot beside it.
+
+    Args:
+        rows: (series, k, the score of each seed, low, high) in percent, e.g. `("hardest", 3, [60.8, 56.7], 55, 63)`;
+            low and high of the mean's interval, or both None. A row of k = 0 belongs to every series and is drawn once.
+        zero_shot: the score without training, as a horizontal line.
+    Raises:
+        ValueError: for a mean outside its interval, or a row that is there twice.
+    """
+    points: dict[str, dict[int, tuple[float, ...]]] = {}
+    step = max(1, *(k for _, k, *_ in rows)) / 50  # series and dots keep this distance, so that none hides another
+    for series, k, seeds, low, high in rows:
+        mean, points_of = float(np.mean(seeds)), points.setdefault("" if k == 0 else series, {})
+        if k in points_of:
+            raise ValueError(f"two rows for k = {k}, {series!r}; give one with the scores of all seeds")
+        if low is not None and not low <= mean <= high:
+            raise ValueError(f"{series!r}, k = {k}: the mean {mean:.2f} lies outside its interval [{low}, {high}]")
+        points_of[k] = (mean, low, high, *seeds)
+    shared = points.pop("", {})
+    for i, (series, points_of) in enumerate(points.items()):
+        look = {"color": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
+        shift = (i - (len(points) - 1) / 2) * 1.5 * step
+        line = sorted({**shared, **points_of}.items())
+        x, y = [k + shift * (k > 0) for k, _ in line], [point[0] for _, point in line]
+        ax.plot(x, y, linestyle=DASHES[i % len(DASHES)], markevery=slice(len(shared), None), label=series, **look)
+        for k, point in points_of.items():
+            _point(ax, k + shift, point, step, **look)
+    for k, point in shared.items():
+        _point(ax, k, point, step, color=INK, marker="D")
+    if zero_shot is not None:
+        ax.axhline(zero_shot, color=GREY, linestyle=":", linewidth=2, label=f"zero-shot {zero_shot:.1f}")
+    ax.set_xticks(sorted({k for _, k, *_ in rows}))
+    ax.set(xlabel="k, negatives a video", ylabel=f"{metric} in percent")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def scores(
+    ax: Axes, rows: Sequence[tuple[str, float, float, float]], n: int | None = None, metric: str = "Top-1"
+) -> Axes:
+    """Scores with their 95% intervals, the first row on top.
+
+    Args:
+        rows: (name, value, low, high), in percent.
+        n: how many videos were scored; it stands in the axis label.
+    """
+    for name, value, low, high in rows:
+        if not 0 <= low <= value <= high <= 100:
+            raise ValueError(f"{name!r}: {value} [{low}, {high}] is not a percentage inside its interval")
+    names, values, lows, highs = zip(*rows, strict=True)
+    values, places = np.array(values), np.arange(len(rows))
+    errors = np.stack([values - lows, np.array(highs) - values])
+    ax.errorbar(values, places, xerr=errors, fmt="o", color=LINES[0], ecolor=GREY, capsize=3, markersize=7)
+    ax.set_yticks(places, names)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(f"{metric} in percent, 95% interval" + (f", N = {n}" if n else ""))
+    ax.grid(axis="x", color="#dddddd")
+    return ax
+
+
+def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]], unit: str = "points of Top-1") -> Axes:
+    """Differences against one default with their intervals, the first row on top; filled where 0 lies outside.
+
+    Args:
+        rows: (name, difference, low, high); all in `unit`.
+    """
+    for place, (name, value, low, high) in enumerate(rows):
+        if not low <= value <= high:
+            raise ValueError(f"{name!r}: {value} lies outside its interval [{low}, {high}]")
+        face = LINES[0] if low > 0 or high < 0 else "white"
+        ax.plot([low, high], [place, place], color=GREY, linewidth=2)
+        ax.plot(value, place, "o", color=LINES[0], markerfacecolor=face, markersize=7)
+    ax.axvline(0, color=INK, linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(f"difference from the default, {unit}, 95% interval")
+    ax.grid(axis="x", color="#dddddd")
+    return ax
+
+
+def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any, unit: str = "GMAC") -> Axes:
+    """What each part costs, the first on top: dark what a counting rule sees, hatched what it leaves out.
+
+    Args:
+        parts: n names; counted, total: (n,) costs in `unit`, written at the right, too: the small bars matter most.
+    Raises:
+        ValueError: where more is counted than there is.
+    """
+    counted, total = array(counted).astype(float), array(total).astype(float)
+    for part, seen, true in zip(parts, counted, total, strict=True):
+        if not 0 <= seen <= true:
+            raise ValueError(f"{part!r}: {seen} {unit} counted of {true} {unit}")
+    places = np.arange(len(parts))
+    ax.barh(places, counted, color=LINES[0], edgecolor=INK, linewidth=0.8, label="counted")
+    rest = total - counted
+    ax.barh(places, rest, left=counted, color=OTHER, edgecolor=INK, linewidth=0.8, hatch="///", label="left out")
+    for place, seen, true in zip(places, counted, total, strict=True):
+        ax.annotate(
+            f"{_short(seen)} of {_short(true)}",
+            (true, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+        )
+    ax.set_yticks(places, parts)
+    ax.set_ylim(len(parts) - 0.5, -0.5)
+    ax.set_xlabel(unit)
+    ax.margins(x=0.25)
+    return ax
+
+
+def _point(ax: Axes, x: float, point: tuple[float, ...], step: float, color: str, marker: str) -> None:
+    """A mean on top of its interval, and the seeds behind one another a step to the right."""
+    mean, low, high, *seeds = point
+    if low is not None:
+        ax.errorbar(x, mean, [[mean - low], [high - mean]], color=color, capsize=3, linewidth=1.3)
+    ax.plot(x, mean, marker, color=color, markersize=7, zorder=3)
+    if len(seeds) > 1:
+        ax.plot([x + step / 2] * len(seeds), seeds, ".", color=color, markersize=4, alpha=0.7)
+
+
+def _short(cost: float) -> str:
+    """Three digits at most where it is small; no power of ten, which few read at a glance."""
+    if 0 < cost < 0.001:
+        return "<0.001"
+    return f"{cost:.3g}" if cost < 100 else f"{cost:.0f}"

@@ -1,0 +1,140 @@
+"""The paper's Figures 4-5 and the margins that belong beside them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array
+
+
+def split_similarity(video_vectors: Any, text_vectors: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The two coordinates of the paper's Figures 4-5: cosines of the left and of the right halves.
+
+    Every vector is cut in the middle and each half is normalised on its own.
+
+    Args:
+        video_vectors: (C, D), of one video: row c is V[i, c], the vector guided by the text of class c.
+        text_vectors: (C, D), row c is the text of class c, raw or discriminated.
+    Returns:
+        x, y: (C,) cosines of the left halves and of the right halves.
+    Raises:
+        ValueError: shapes that differ, or an odd width.
+    """
+    videos, texts = array(video_vectors).astype(float), array(text_vectors).astype(float)
+    if videos.ndim != 2 or videos.shape != texts.shape:
+        raise ValueError(
+            f"video_vectors {videos.shape} and text_vectors {texts.shape} must be one (C, D): a vector of the video "
+            "and a text for each class, of one width"
+        )
+    D = videos.shape[1]
+    if D % 2:
+        raise ValueError(f"vectors of width {D} can't be cut into two halves of one width")
+    left, right = slice(None, D // 2), slice(D // 2, None)
+    return _cosine(videos[:, left], texts[:, left]), _cosine(videos[:, right], texts[:, right])
+
+
+def split_vectors(ax: Axes, x: Any, y: Any, true: int, title: str = "") -> Axes:
+    """One panel of the paper's Figure 5: a dot for each class' text, an inverted triangle for the true label's.
+
+    Args:
+        x, y: (C,) of `split_similarity`; true: index of the video's class.
+    """
+    x, y = array(x), array(y)
+    others = np.arange(len(x)) != true
+    ax.scatter(x[others], y[others], s=28, color=OTHER, edgecolor=INK, linewidth=0.5, label="other classes")
+    ax.scatter(x[true], y[true], s=110, color=TRUE, edgecolor=INK, marker="v", zorder=3, label="true class")
+    ax.set(xlabel="cosine of the left halves", ylabel="cosine of the right halves", title=title)
+    return ax
+
+
+def margins(ax: Axes, groups: Mapping[str, Any]) -> Axes:
+    """Margins (cosine with the true class minus the best other), one row of dots a model, a bar at the median.
+
+    A video is recognised where its dot is right of 0; the share of such dots is written at the right.
+
+    Args:
+        groups: model -> (N,) margins.
+    """
+    for row, (name, values) in enumerate(groups.items()):
+        values = array(values)
+        # The golden ratio spreads the dots evenly over the height of the row, the same way every time.
+        heights = row + 0.6 * ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5)
+        ax.scatter(values, heights, s=9, color=LINES[row % len(LINES)], alpha=0.6, linewidth=0, label=name)
+        ax.plot([np.median(values)] * 2, [row - 0.4, row + 0.4], color=INK, linewidth=2.5)
+        right = f"{(values > 0).mean():.0%} right"
+        ax.text(1.02, row, right, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL)
+    ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(groups)), list(groups))
+    ax.set_ylim(len(groups) - 0.5, -0.5)
+    ax.set_xlabel("cosine with the true class minus best other")
+    return ax
+
+
+class Sample(NamedTuple):
+    """One row of `fig5`: a video."""
+
+    title: str
+    true: int
+    """Index of the video's class."""
+    raw: tuple[Any, Any]
+    """x, y (C,) of `split_similarity` with the raw texts."""
+    discriminated: tuple[Any, Any]
+    """The same with the discriminated texts."""
+
+
+def fig5(
+    samples: Sequence[Sample], margins_of: Mapping[str, Any] | None = None, figure: Figure | None = None
+) -> Figure:
+    """The paper's Figure 5: a row a video, its classes by raw text on the left and by discriminated text on the right.
+
+    The panels of a column share their axes. What two halves of a vector can't tell, the margins beside them do.
+
+    Args:
+        margins_of: model -> (N,) margins of all videos, for `margins` beside the rows.
+        figure: drawn into, and given its size; a new one of pyplot when not given.
+    Raises:
+        ValueError: without samples.
+    """
+    if not samples:
+        raise ValueError("samples is empty: give one Sample a row")
+    figure = plt.figure() if figure is None else figure
+    figure.set_layout_engine("constrained")
+    figure.set_size_inches(6.9 if margins_of else 6.4, 2.1 * len(samples) + 1.1)
+    widths = [1, 1, 0.85] if margins_of else [1, 1]
+    grid = figure.add_gridspec(len(samples), len(widths), width_ratios=widths)
+    first: dict[str, Axes] = {}
+    for row, sample in enumerate(samples):
+        panels = {"raw text": sample.raw, "discriminated text": sample.discriminated}
+        for column, (heading, points) in enumerate(panels.items()):
+            shared = first.get(heading)
+            ax = figure.add_subplot(grid[row, column], sharex=shared, sharey=shared)
+            split_vectors(ax, *points, sample.true, "" if column else sample.title)
+            if shared is None:
+                first[heading] = ax
+                _heading(ax, heading)
+            lowest = row == len(samples) - 1
+            ax.tick_params(labelbottom=lowest)
+            ax.set_xlabel("cosine, left halves" if lowest else "")
+            ax.set_ylabel("" if column else "cosine, right halves")
+    handles = ax.get_legend_handles_labels()
+    if margins_of:
+        beside = margins(figure.add_subplot(grid[:, 2]), margins_of)
+        beside.set_xlabel("margin")
+        _heading(beside, "margins of all videos")
+    figure.legend(*handles, loc="outside lower left", ncols=2)
+    return figure
+
+
+def _heading(ax: Axes, text: str) -> None:
+    """Above the panel's own title."""
+    look = {"textcoords": "offset points", "ha": "center", "fontweight": "bold"}
+    ax.annotate(text, (0.5, 1), (0, 24), xycoords="axes fraction", **look)
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(axis=1) / np.maximum(norms, 1e-12)

@@ -1,0 +1,231 @@
+"""One row of a table: a dataset up to the training, then a run of a recipe, with or without CLIP in training.
+
+ROOT/features/                                     of all clips, by frozen CLIP
+ROOT/negatives-<corpus>.csv                        mined in the recipes' corpus
+ROOT/runs/<training>-<split>-<corpus>-<row>-.../   one run, with row.json, and result.json once it is scored
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mgdmkit.clip.backbone import FrozenClip, load_clip
+from mgdmkit.clip.features import (
+    CorpusTexts,
+    Features,
+    corpus_texts,
+    encode_texts,
+    extract_features,
+    load_features,
+    missing_texts,
+    read_recipe,
+)
+from mgdmkit.config import write_text_atomic
+from mgdmkit.data.cards import dataset_classes
+from mgdmkit.data.corpus import label_list, mining_corpus, union
+from mgdmkit.data.exclusions import locate, read_exclusions
+from mgdmkit.data.manifest import read_manifest
+from mgdmkit.evaluation.recognizer import write_labels
+from mgdmkit.evaluation.scores import score
+from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
+from mgdmkit.inference import predict
+from mgdmkit.mining import Negatives, zero_shot_logits
+from mgdmkit.replication.recipes import Recipe, unlike_the_kit
+from mgdmkit.replication.settings import UNTRAINED, Options, exclusions, features_precision, record_settings, settings
+from mgdmkit.replication.sources import Source
+from mgdmkit.runs.processes import choose_device, is_main, main_first, map_rows, world_size
+from mgdmkit.training.finetuning import finetune, finetuned_features
+from mgdmkit.training.loop import Videos, train
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset up to the training."""
+
+    source: Source
+    root: Path
+    folder: Path
+    """Of the features."""
+    features: Features
+    texts: CorpusTexts
+    negatives: Negatives
+    """For every clip of the features, in their order; indices into the labels of `texts`."""
+    clip: FrozenClip | None
+    """None for a source that is features."""
+
+    def training_negatives(self) -> Negatives:
+        rows = self.features.rows("train")
+        return Negatives(*(tensor[rows] for tensor in self.negatives))
+
+    def without_frames(self) -> "Prepared":
+        """The same without the frame features, gigabytes which fine-tuning no longer needs."""
+        none = self.features.frame_features.new_empty(len(self.features.clips), 0, 0)
+        return replace(self, features=replace(self.features, frame_features=none))
+
+
+def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
+    """Features, texts of the corpus and mined negatives of a dataset under `root`, made or loaded."""
+    where = str(choose_device(options.device))
+    if source.is_features:
+        folder, clip = source.path, None
+        made = read_recipe(folder)
+        if (made["frames"], made["prompt"]) != (recipe.model.frames, recipe.prompt):
+            raise ValueError(
+                f"{folder} has {made['frames']} frames a clip and the prompt {made['prompt']!r}, the recipe "
+                f"{recipe.model.frames} and {recipe.prompt!r}; make features anew with `mgdm features`"
+            )
+        features = load_features(folder, source.official_split)
+    else:
+        folder = root / "features"
+        clip = load_clip(recipe.clip, recipe.pretrained, where, precision=features_precision(recipe))
+        features = extract_features(
+            read_manifest(source.path),  # as it is: one folder serves all official splits
+            clip,
+            folder,
+            frames=recipe.model.frames,
+            prompt=recipe.prompt,
+            workers=options.workers,
+            quiet=options.quiet,
+        )
+        features = replace(features, clips=features.clips.assign(split=list(source.table["split"])))
+    labels = mining_corpus(features.classes, corpus_labels(recipe.corpus))
+    with main_first():
+        if missing_texts(folder, labels):
+            encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, where))
+    texts, ids = corpus_texts(folder, labels), list(features.clips["id"])
+    excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
+    mined = root / f"negatives-{recipe.corpus_name}.csv"
+    negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
+    return Prepared(source, root, folder, features, texts, negatives, clip)
+
+
+def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:
+    """The union of the datasets' label lists."""
+    return union(*(label_list((row.label for row in dataset_classes(name)), name) for name in datasets)).labels
+
+
+def run_folder(recipe: Recipe, official_split: int | None, root: Path, training: str, seed: int) -> Path:
+    """Where a run of a recipe lies: `frozen-split1-union-7-top-seed0`; nothing untrained has a corpus."""
+    split = f"split{official_split}-" if official_split else ""
+    corpus = "" if training == UNTRAINED else f"{recipe.corpus_name}-"
+    return root / "runs" / f"{training}-{split}{corpus}{recipe.row}-seed{seed}"
+
+
+def run_row(recipe: Recipe, prepared: Prepared, seed: int, options: Options) -> Path:
+    """Train and score one run, or load it, and return its folder with `result.json`.
+
+    `FolderError` when the folder holds a run with other settings.
+    """
+    folder = run_folder(recipe, prepared.source.official_split, prepared.root, options.training, seed)
+    with main_first():
+        record_settings(folder, settings(recipe, options))
+    recipe = replace(recipe, train=replace(recipe.train, seed=seed))
+    run = _run_frozen if options.frozen else _run_finetuned
+    logits = run(recipe, prepared, folder, options)  # also where a result is there: it has to be of this very run
+    batch = recipe.train.batch_size * world_size()
+    own = {
+        "corpus": recipe.corpus_name,
+        "batch": batch,
+        "paper_batch": recipe.paper_batch,
+        "batch_note": batch_note(batch, recipe.paper_batch),
+        "precision": recipe.train.precision,
+        "unlike_the_recipe": unlike_the_kit(recipe, frozen=options.frozen),
+        "exclude": exclusions(options.exclude),
+        "exclude_files": list(map(str, options.exclude)),
+    }
+    _write_result(folder, logits, recipe, prepared, options.training, seed, own)
+    return folder
+
+
+def batch_note(batch: int, paper: int) -> str:
+    """What another batch than the paper's means for a row; "" for the paper's."""
+    if batch == paper:
+        return ""
+    less = "fewer" if batch < paper else "more"
+    return (
+        f"batches of {batch} videos, {paper} in the paper: a video meets the groups of {less} others, so that this is "
+        f"not the paper's row"
+    )
+
+
+def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
+    features, texts = prepared.features, prepared.texts.text_features
+    training, scored, C = features.split("train"), features.split(recipe.scored), len(features.classes)
+    model = train(
+        recipe.model.for_backbone(texts.shape[1], features.logit_scale),
+        recipe.train,
+        Videos(training.frame_features, training.labels),
+        texts,
+        folder,
+        negatives=prepared.training_negatives(),
+        classes=C,
+        official_split=prepared.source.official_split,
+        device=options.device,
+        quiet=options.quiet,
+    )
+    if is_main():
+        write_labels(folder, read_recipe(prepared.folder))
+    return map_rows(lambda frames: predict(model, frames, texts[:C]), scored.frame_features)
+
+
+def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
+    network = finetune(
+        recipe.model.for_backbone(prepared.texts.text_features.shape[1], prepared.clip.logit_scale),
+        recipe.train,
+        recipe.finetune,
+        prepared.clip,
+        prepared.source.manifest("train"),
+        folder,
+        negatives=prepared.training_negatives(),
+        corpus=prepared.texts.labels,
+        official_split=prepared.source.official_split,
+        prompt=recipe.prompt,
+        workers=options.workers,
+        device=options.device,
+        quiet=options.quiet,
+    )
+    clips, decoding = prepared.source.manifest(recipe.scored), {"workers": options.workers, "quiet": options.quiet}
+    cached = finetuned_features(folder, clips, device=options.device, **decoding)
+    return map_rows(lambda frames: predict(network.mgdm, frames, cached.text_features), cached.frame_features)
+
+
+def score_zero_shot(prepared: Prepared, recipe: Recipe) -> None:
+    """Frozen CLIP without any training, as a run of its own."""
+    part = prepared.features.split(recipe.scored)
+    recipe = replace(recipe, row="zero-shot")
+    folder = run_folder(recipe, prepared.source.official_split, prepared.root, UNTRAINED, 0)
+    logits = zero_shot_logits(part.frame_features, part.text_features)
+    _write_result(folder, logits, recipe, prepared, UNTRAINED, 0, {})
+
+
+def _write_result(
+    folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepared, training: str, seed: int, own: dict[str, Any]
+) -> None:
+    """The scores of a run, and what a table has to say about them; shares in percent.
+
+    Args:
+        own: what only a trained run has to say.
+    """
+    source, features = prepared.source, prepared.features
+    scores = score(logits, features.split(recipe.scored).labels)
+    result: dict[str, Any] = {
+        "dataset": source.dataset,
+        "row": recipe.row,
+        "training": training,
+        "official_split": source.official_split,
+        "scored": recipe.scored,
+        "seed": seed,
+        "clip": f"{recipe.clip} {recipe.pretrained}" if recipe.pretrained else recipe.clip,
+        "features_precision": read_recipe(prepared.folder).get("precision", "fp32"),
+        **own,
+        "N": scores.top1.n,
+        "unlike_the_paper": source.unlike_the_paper(recipe.scored),
+        **{name: 100 * getattr(scores, name).value for name in ("top1", "top5")},
+    }
+    if is_main():
+        scores.to_json(folder / f"scores-{recipe.scored}.json", features.classes)
+        write_text_atomic(folder / "result.json", json.dumps(result, indent=1) + "\n")

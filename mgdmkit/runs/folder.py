@@ -1,0 +1,147 @@
+"""What every result folder of the kit does: say what made it, refuse anything else, continue after a stop.
+
+All writes are atomic (a temporary file, then a rename), and nothing that is read can run code.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mgdmkit.config import write_text_atomic
+
+
+class FolderError(RuntimeError):
+    """A folder is missing, unfinished, damaged, or holds something else; the message says what to do."""
+
+
+def claim(path: Path, recipe: dict[str, Any], *, ignore: tuple[str, ...] = (), work: tuple[str, ...] = ()) -> None:
+    """Write `recipe` as JSON to `path`, or check that it is what the file already says.
+
+    Args:
+        recipe: everything that decides the folder's content; values may be dictionaries.
+        ignore: keys that are kept for the reader and not compared.
+        work: patterns of the files that are made by the recipe, which must not be there without it.
+    Raises:
+        FolderError: listing the differences, or when the file is damaged or has gone; nothing is changed.
+    """
+    if not path.is_file():
+        if orphans := [file.name for pattern in work for file in sorted(path.parent.glob(pattern))]:
+            raise FolderError(
+                f"{path.parent} holds {orphans[0]}, but {path.name}, which says what it was made with, is missing: "
+                f"put it back, take another folder, or delete this one to make it anew"
+            )
+        write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
+        return
+    cure = "put back a good copy, take another folder, or delete this one to make it anew"
+    held, asked = _flat(read_json(path, cure)), _flat(recipe)
+    keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
+    if keys:
+        parts = [f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
+        raise FolderError(
+            f"{path.parent} holds something else: {'; '.join(parts)[:800]}. "
+            f"Take another folder, or delete this one to make it anew"
+        )
+
+
+def _shown(flat: dict[str, Any], key: str) -> str:
+    return repr(flat[key]) if key in flat else "not named"
+
+
+def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in recipe.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def read_json(path: Path, cure: str, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """An object that the kit wrote as JSON.
+
+    Args:
+        cure: what to do about a file that is missing or damaged.
+        keys: what it holds at least.
+    Raises:
+        FolderError: with the path, the cause and the cure.
+    """
+    with reading(path, cure):
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(held, dict):
+            raise ValueError("it holds no JSON object")
+        if missing := [key for key in keys if key not in held]:
+            raise ValueError(f"it lacks {missing[0]!r}")
+    return held
+
+
+@contextmanager
+def reading(path: Path, cure: str) -> Iterator[None]:
+    """What is wrong with a file that the block reads becomes a `FolderError` with the path, the cause and the cure."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FolderError(f"{path} is missing; {cure}") from error
+    except (ValueError, TypeError, KeyError, SafetensorError, RuntimeError) as error:
+        raise FolderError(f"{path} is damaged ({cause(error)}); {cure}") from error
+
+
+def cause(error: Exception) -> str:
+    """What an error says, in one line of at most 300 characters."""
+    first, *rest = str(error).strip().splitlines() or [type(error).__name__]
+    if first.endswith(":") and rest:  # as torch begins, before it says which weights
+        first = f"{first} {rest[0].strip()}"
+    return first if len(first) <= 300 else f"{first[:300]}..."
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:
+    """Write tensors as safetensors, atomically."""
+    with _atomic(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    return path
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, **progress: Any) -> None:
+    """Write model, optimiser and where the work stands, atomically; `progress` holds plain values."""
+    with _atomic(path) as temporary:
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **progress}, temporary)
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Restore `save_checkpoint`'s model and optimiser in place and return the progress; {} without a file."""
+    if not path.is_file():
+        return {}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state.pop("model"))
+        optimizer.load_state_dict(state.pop("optimizer"))
+    except Exception as error:
+        raise FolderError(f"the checkpoint {path} is damaged; delete it to start anew") from error
+    return state
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to: it becomes `path` when all went well and is removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """16 hex digits of a sha256 over shapes, types and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,60 @@
+"""What a training left in its folder, read again (the model, what made it, its history), and where a model starts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from mgdmkit.config import MGDMConfig
+from mgdmkit.model import MGDM
+from mgdmkit.runs.folder import FolderError, read_json, reading
+from mgdmkit.runs.processes import choose_device
+
+ANEW = "put back a good copy, or train into another folder with `mgdm train --out`"
+"""The cure for what only a new training writes."""
+
+
+def new_model(config: MGDMConfig, seed: int) -> MGDM:
+    """The untrained model that every run with this seed starts from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MGDM(config)
+
+
+def load_model(run: Path, device: str = "cpu") -> MGDM:
+    """The trained model of a run folder, ready for inference; `FolderError` without one, or for damaged files."""
+    path = run / "model.safetensors"
+    if not path.is_file():
+        raise FolderError(f"{run} holds no trained model (model.safetensors); train it with `mgdm train --out {run}`")
+    made = read_run(run)
+    with reading(run / "config.json", ANEW):
+        model = MGDM(MGDMConfig.from_dict(made["model"]))
+    with reading(path, "put back a good copy, or delete it and give the command that trained it: it trains anew"):
+        model.load_state_dict(load_file(path))
+    return model.to(choose_device(device)).eval()
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}.
+
+    `FolderError` when its `config.json` is missing or damaged, or from before the temperatures were the backbone's.
+    """
+    made = read_json(run / "config.json", ANEW, keys=("model", "train"))
+    if "temperatures" not in made["model"]:
+        raise FolderError(
+            f"{run} was trained when the kit fixed the two temperatures to those of OpenAI's CLIP, whatever the CLIP; "
+            f"now they are the CLIP's own, so that the run compares with no other: train it anew, into another folder"
+        )
+    return made
+
+
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """One line per finished epoch: epoch, loss, lr, logit_scale, seconds, and val_top1 if there was one.
+
+    `FolderError` when it is missing or damaged.
+    """
+    path = run / "history.jsonl"
+    with reading(path, ANEW):
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,18 @@
+"""StickActions, the dataset that the kit draws: stick people at work in six places, as real video files.
+
+May import config alone. Like any other dataset it is read through its manifest.
+"""
+
+from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, scene_of
+from mgdmkit.stickactions.dataset import StickActionsConfig, generate, render_clip, render_still
+
+__all__ = [
+    "LABELS",
+    "REVERSED",
+    "SCENES",
+    "StickActionsConfig",
+    "generate",
+    "render_clip",
+    "render_still",
+    "scene_of",
+]

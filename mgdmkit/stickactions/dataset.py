@@ -1,0 +1,166 @@
+"""StickActions: the kit's embedded dataset. Drawn stick people at work in six places, as real video files.
+
+60 actions, ten in each place. 48 of them form 24 pairs that are each other's reverse, so a single frame tells
+the place and the pose but not the action: what a frozen image-text model sees is exactly what it lacks.
+
+`generate` writes H.264 files and a manifest; `render_still` draws fresh captioned pictures, as many as wanted,
+to train a small image-text model on. Every picture follows from (seed, split, index) alone.
+"""
+
+import csv
+import io
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import av
+import numpy as np
+from tqdm.auto import tqdm
+
+from mgdmkit.config import Config, write_text_atomic
+from mgdmkit.stickactions.captions import caption
+from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, scene_of
+from mgdmkit.stickactions.clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
+
+__all__ = [
+    "DATASET_VERSION",
+    "LABELS",
+    "REVERSED",
+    "SCENES",
+    "SPLITS",
+    "StickActionsConfig",
+    "generate",
+    "render_clip",
+    "render_still",
+    "scene_of",
+]
+
+DATASET_VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
+COLUMNS = ("id", "path", "label", "split", "scene")
+
+
+@dataclass(frozen=True)
+class StickActionsConfig(Config):
+    """How much to generate, and from which seed."""
+
+    seed: int = 0  # another seed draws other people, colours, speeds and camera moves
+    train_per_class: int = 12  # clips of each of the 60 labels to train on
+    val_per_class: int = 4  # clips of each label to choose settings with; they vary as the training clips do
+    test_per_class: int = 10  # clips of each label to measure on; clothes, bodies, speeds and rooms are others
+    size: int = 128  # height and width of the video in pixels, even
+    fps: int = 12  # frames per second; a clip has 23 to 45 frames
+
+    def __post_init__(self) -> None:
+        for name, low in (("seed", 0), ("train_per_class", 0), ("val_per_class", 0), ("test_per_class", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {low}")
+        if not 32 <= self.size <= 1024 or self.size % 2:
+            raise ValueError(f"size={self.size} must be even and from 32 to 1024: H.264 halves the colour planes")
+        if not 1 <= self.fps <= 120:
+            raise ValueError(f"fps={self.fps} must be from 1 to 120")
+
+    def per_class(self, split: str) -> int:
+        return getattr(self, f"{split}_per_class")
+
+
+def render_clip(label: str, split: str, seed: int, index: int, size: int = 128) -> np.ndarray:
+    """The frames of a clip, uint8 (F, size, size, 3): what `generate` encodes. `ValueError` as `clip_of`."""
+    return film(clip_of(label, split, seed, index), size)
+
+
+def render_still(split: str, seed: int, index: int, size: int = 64) -> tuple[np.ndarray, str]:
+    """One moment of a clip that is in no manifest, uint8 (size, size, 3), and a caption of what it shows."""
+    rng = np.random.default_rng([seed, STILLS, SPLITS.index(split), index])
+    clip = sample_clip(LABELS[int(rng.integers(len(LABELS)))], split, rng)
+    # Stillness before and after the motion is cut short: it looks the same in every frame.
+    frame = int(rng.integers(clip.before - 2, clip.before + clip.motion + 2))
+    seen = moment(clip, frame)
+    return Camera(clip, size, STILL_SAMPLES).shoot(frame, seen), caption(clip, seen, rng)
+
+
+# ---- video files ----------------------------------------------------------------------------------------------
+
+
+def encode(frames: np.ndarray, path: Path, fps: int) -> None:
+    """Write uint8 (F, H, W, 3) as H.264 in MP4; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with av.open(str(temporary), "w", format="mp4") as container:
+        # One thread: the bytes must not depend on the machine's number of cores.
+        options = {"crf": "18", "preset": "veryfast", "threads": "1"}
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    temporary.replace(path)
+
+
+def _rows(config: StickActionsConfig) -> list[dict[str, str]]:
+    """The manifest, in the order in which it is written."""
+    rows = []
+    for split in SPLITS:
+        for label in LABELS:
+            slug = label.replace(" ", "_")
+            for index in range(config.per_class(split)):
+                name = f"{slug}_{split}_{index:03d}"
+                path = f"videos/{split}/{slug}/{name}.mp4"
+                rows.append({"id": name, "path": path, "label": label, "split": split, "scene": scene_of(label)})
+    return rows
+
+
+def _make(job: tuple[Path, StickActionsConfig, dict[str, str]]) -> None:
+    root, config, row = job
+    index = int(row["id"].rsplit("_", 1)[1])
+    encode(render_clip(row["label"], row["split"], config.seed, index, config.size), root / row["path"], config.fps)
+
+
+def _claim(root: Path, config: StickActionsConfig) -> None:
+    """Write the configuration beside the videos, or check that it is the one they were made with."""
+    path = root / "stickactions.json"
+    wanted = {"dataset": "StickActions", "version": DATASET_VERSION, "config": config.to_dict()}
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        old, new = ({"version": d["version"], **d["config"]} for d in (found, wanted))
+        differs = [f"{k}: {old.get(k)} there, {new.get(k)} asked" for k in new | old if old.get(k) != new.get(k)]
+        if differs:
+            raise ValueError(
+                f"{root} holds another StickActions ({'; '.join(differs)}). "
+                f"Choose another folder, or delete {root} to make it anew."
+            )
+    write_text_atomic(path, json.dumps(wanted, indent=2) + "\n")
+
+
+def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
+    """Make every video and the manifest under `root`, and return the manifest's path.
+
+    Files that are there already stay, so an interrupted run goes on where it stopped. `ValueError` if `root`
+    was made with another configuration.
+    """
+    root = Path(root)
+    _claim(root, config)
+    rows = _rows(config)
+    jobs = [(root, config, row) for row in rows if not (root / row["path"]).exists()]
+    if jobs:
+        bar = tqdm(total=len(jobs), desc="StickActions", unit="clip")
+        if workers > 1 and len(jobs) > 1:
+            # Spawned, not forked: the caller may run threads (torch, a notebook), which do not survive a fork.
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
+                for _ in pool.map(_make, jobs, chunksize=8):
+                    bar.update()
+        else:
+            with bar:
+                for job in jobs:
+                    _make(job)
+                    bar.update()
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    manifest = root / "manifest.csv"
+    if not manifest.exists():
+        write_text_atomic(manifest, text.getvalue())
+    return manifest

@@ -1,0 +1,26 @@
+"""Everything that learns: the loop, MGDM on cached features, fine-tuning behind CLIP, and the small CLIP from scratch.
+
+May import evaluation and all below it. Which trainings are compared is for `mgdmkit.experiments`.
+"""
+
+from mgdmkit.training.augment import Clips, RandomView
+from mgdmkit.training.finetuning import finetune, finetuned_features
+from mgdmkit.training.loop import Videos, choose_groups, choose_negatives, train
+from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
+from mgdmkit.training.pretraining import PretrainConfig, pretrain
+
+__all__ = [
+    "Clips",
+    "PretrainConfig",
+    "RandomView",
+    "Videos",
+    "autocast_dtype",
+    "choose_groups",
+    "choose_negatives",
+    "finetune",
+    "finetuned_features",
+    "learning_rate",
+    "parameter_groups",
+    "pretrain",
+    "train",
+]

@@ -1,0 +1,124 @@
+"""How a clip on disk becomes the pixels that an image encoder sees: at random for training, fixed for testing.
+
+Training takes one random frame of each of T equal segments and one random crop of them all; testing the centre frame
+of each segment and the CLIP's own preprocessing, as cached features are made. What is drawn for a clip is a function
+of (seed, epoch, clip), whatever the batch and the worker.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from mgdmkit.clip.backbone import FrozenClip
+from mgdmkit.clip.features import load_batches
+from mgdmkit.config import FineTuneConfig
+from mgdmkit.data.manifest import Manifest
+from mgdmkit.data.video import read_segments
+from mgdmkit.runs.processes import local_cores
+
+RATIO = (0.8, 1.25)  # width to height of a crop, before it is made square
+SHORT_SIDE = 256 / 224  # of the decoded frame, in multiples of the CLIP's picture
+
+
+class RandomView:
+    """T frames of a clip, decoded and cropped at random, and flipped if asked: alike in all T frames."""
+
+    def __init__(self, size: tuple[int, int], frames: int, config: FineTuneConfig):
+        self.frames = frames
+        self.short_side = round(SHORT_SIDE * min(size))
+        scale, bicubic = (config.crop_scale, 1.0), v2.InterpolationMode.BICUBIC
+        crop = v2.RandomResizedCrop(size, scale=scale, ratio=RATIO, interpolation=bicubic, antialias=True)
+        self.transform = v2.Compose([crop, v2.RandomHorizontalFlip()]) if config.flip else crop
+
+    def __call__(self, path: Path, seed: int) -> Tensor:
+        """uint8 (T, 3, S, S), the same for the same seed; `VideoError` as `read_segments`."""
+        generator = torch.Generator().manual_seed(seed)
+        frames = torch.from_numpy(read_segments(path, self.frames, "random", generator, self.short_side))
+        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator only
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            return self.transform(frames.permute(0, 3, 1, 2))
+
+
+class Clips:
+    """The clips of a manifest as a training set of pixels (`train.TrainingSet`), and as a test set.
+
+    Args:
+        manifest: one split of it; `labels` (N,) are indices into its classes.
+        clip: whose picture size, mean and deviation the pixels get.
+        frames: T, frames of a clip.
+        seed: with epoch and clip it decides what is drawn.
+        workers: processes that decode; None takes one per core of this process, at most 8.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        clip: FrozenClip,
+        frames: int,
+        config: FineTuneConfig = FineTuneConfig(),  # noqa: B008 - frozen
+        *,
+        seed: int = 0,
+        workers: int | None = None,
+    ):
+        self.labels = label_indices(manifest)
+        self.paths, self.frames, self.seed = manifest.video_paths, frames, seed
+        self.preprocess, cfg = clip.preprocess, clip.model.visual.preprocess_cfg
+        size = cfg["size"]
+        size = (size, size) if isinstance(size, int) else tuple(size)
+        self.view, self.none = RandomView(size, frames, config), torch.empty(0, frames, 3, *size)
+        self.mean, self.std = (torch.tensor(cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
+        self.workers = min(8, local_cores()) if workers is None else workers
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
+        """Training: for each tensor of b clip indices normalised pixels (b, T, 3, S, S), drawn anew in each epoch."""
+        for pictures in self._load(order, partial(self._random, epoch)):
+            # Normalised here, since workers pass on a byte four times as fast as a float.
+            yield (pictures.float() / 255 - self.mean) / self.std
+
+    def centre_batches(self, rows: Tensor, batch_size: int = 8) -> Iterator[Tensor]:
+        """Testing: normalised pixels (b, T, 3, S, S) of the clips of these rows, as `extract_features` makes them."""
+        return self._load(rows.split(batch_size), self._centre)
+
+    def _random(self, epoch: int, clip: int) -> Tensor:
+        return self.view(self.paths[clip], _seed(self.seed, epoch, clip))
+
+    def _centre(self, clip: int) -> Tensor:
+        frames = read_segments(self.paths[clip], self.frames, "center")
+        return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
+
+    def _load(self, order: Sequence[Tensor], read: Callable[[int], Tensor]) -> Iterator[Tensor]:
+        return load_batches(_Batches(order, read, self.none), self.workers)
+
+
+def label_indices(manifest: Manifest) -> Tensor:
+    """(N,) each clip's index into the manifest's classes."""
+    index = {name: i for i, name in enumerate(manifest.classes)}
+    return torch.tensor([index[label] for label in manifest.table["label"]])
+
+
+class _Batches(Dataset):
+    """Item i is batch i, read clip by clip in a worker; `none` stands for a batch without a clip."""
+
+    def __init__(self, order: Sequence[Tensor], read: Callable[[int], Tensor], none: Tensor):
+        self.order, self.read, self.none = order, read, none
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return torch.stack([self.read(clip) for clip in self.order[i].tolist()]) if len(self.order[i]) else self.none
+
+
+def _seed(seed: int, epoch: int, clip: int) -> int:
+    """63 bits that differ for each clip in each epoch of each run."""
+    return int(np.random.SeedSequence((seed, epoch, clip)).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,263 @@
+"""The training loop (section 3.1 of the paper), and training MGDM on cached features of frozen CLIP with it.
+
+`fit` is one plain loop for both ways to train: `train` here gives it cached frame features and MGDM, `finetuning.py`
+clips on disk and MGDM behind CLIP's image encoder. Everything random comes from (seed, epoch), so a run that was
+interrupted continues to the same bits on a CPU.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.evaluation.scores import score
+from mgdmkit.inference import predict
+from mgdmkit.loss import augmented_negative_loss, augmented_targets
+from mgdmkit.mining import Negatives, adaptive, random_negatives, select
+from mgdmkit.model import MGDM
+from mgdmkit.runs import processes
+from mgdmkit.runs.folder import claim, fingerprint, load_checkpoint, save_checkpoint, save_tensors
+from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.trained import load_model, new_model
+from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
+
+WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
+"""What a run folder holds beside its `config.json`."""
+
+
+class TrainingSet(Protocol):
+    """What the loop asks of training videos: their labels (N,), and network inputs in any order."""
+
+    labels: Tensor
+
+    def __len__(self) -> int: ...
+
+    def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
+        """For each tensor of b video indices the network's input (b, ...), as it is augmented in this epoch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Cached features of some videos: what the model sees of them."""
+
+    frame_features: Tensor
+    """(N, T, D)"""
+    labels: Tensor
+    """(N,) indices into the classes."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
+        """(b, T, D) for each batch; the same in every epoch."""
+        return (self.frame_features[batch] for batch in order)
+
+
+def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
+    """(N, k) label indices of the negatives that a run trains with; -1 where an adaptive group has none.
+
+    Random ones are drawn from all labels but the video's own: exclusions, which `mgdm mine` obeys, don't reach them.
+    """
+    if config.k == 0:
+        return torch.empty(len(labels), 0, dtype=torch.long)
+    if config.negatives == "random":
+        return random_negatives(labels, num_labels, config.k, torch.Generator().manual_seed(config.seed))
+    if mined is None:
+        raise ValueError(f"k={config.k} {config.negatives} negatives need mined ones; run `mgdm mine` first")
+    if config.negatives == "adaptive":
+        return adaptive(mined, config.k, config.margin)
+    return select(mined, config.k, config.negatives)
+
+
+def choose_groups(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
+    """(N, 1 + k) label indices of each video's texts, its own label first."""
+    return torch.cat([labels[:, None], choose_negatives(config, labels, num_labels, mined)], dim=1)
+
+
+def train(
+    model_config: MGDMConfig,
+    config: TrainConfig,
+    training: Videos,
+    text_features: Tensor,
+    out: Path,
+    *,
+    negatives: Negatives | None = None,
+    validation: Videos | None = None,
+    classes: int | None = None,
+    official_split: int | None = None,
+    device: str = "auto",
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    quiet: bool = False,
+) -> MGDM:
+    """Train one model and leave `config.json`, `history.jsonl` and `model.safetensors` in `out`.
+
+    A finished run is loaded, an interrupted one continues from its last epoch. The last epoch is the model:
+    the validation score is written beside the loss and decides nothing here.
+
+    Args:
+        training: the training videos, (N, T, D).
+        text_features: (n, D) text embeddings of the labels, raw; the classes first.
+        negatives: what `mine_negatives` found for the training videos; needed for k > 0 unless random.
+        classes: C <= n, how many of the labels are classes that a video can belong to; None: all.
+        official_split: whose training clips these are, where the dataset has several; kept in `config.json`, so that
+            nobody tests the run on the clips of another one.
+        on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
+    Raises:
+        FolderError: when `out` holds a run of another configuration or other data, or a damaged one.
+    """
+    autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed: both may raise
+    group_labels = choose_groups(config, training.labels, len(text_features), negatives)
+    data = fingerprint(training.frame_features, group_labels, text_features)
+    recipe = {
+        "model": model_config.to_dict(),
+        "train": config.to_dict(),
+        "official_split": official_split,
+        "data": data,
+        **processes.stamp(),
+    }
+    with processes.main_first():
+        claim(out / "config.json", recipe, work=WORK)
+    if (out / "model.safetensors").is_file():
+        return load_model(out, device)
+    model = new_model(model_config, config.seed).to(choose_device(device))
+    groups = parameter_groups(model, config.weight_decay)
+
+    def top1() -> float:
+        texts = text_features[:classes]
+        logits = processes.map_rows(lambda frames: predict(model, frames, texts), validation.frame_features)
+        return score(logits, validation.labels).top1.value
+
+    validate = top1 if validation is not None and len(validation) else None
+    hooks = {"validate": validate, "on_epoch": on_epoch, "quiet": quiet}
+    fit(model, groups, config, training, group_labels, text_features, out, **hooks)
+    if processes.is_main():
+        save_tensors(out / "model.safetensors", model.state_dict())
+        (out / "checkpoint.pt").unlink(missing_ok=True)
+    processes.barrier()
+    return model.eval()
+
+
+def fit(
+    network: nn.Module,
+    groups: list[dict[str, Any]],
+    config: TrainConfig,
+    training: TrainingSet,
+    group_labels: Tensor,
+    text_features: Tensor,
+    out: Path,
+    *,
+    validate: Callable[[], float] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """Train a network in place to its last epoch; each epoch leaves `history.jsonl` and `checkpoint.pt` in `out`.
+
+    W processes split each global batch of W x `batch_size` videos, so that they learn what one process would with that
+    `batch_size`. The last batch of an epoch holds what is left, and a process may then have nothing to encode.
+
+    Args:
+        network: MGDM, or what has its `logit_scale`, `clamp_logit_scale` and `forward(inputs, texts, gather)`; on its
+            device, and with the same weights in each process.
+        groups: the parameters to train, as `parameter_groups` makes them.
+        group_labels: (N, g) label indices of each video's texts, the positive first.
+        text_features: (n, D) text embeddings of the labels, raw.
+        validate: gives the Top-1 of the network as it stands; called after each epoch.
+    """
+    where = network.logit_scale.device
+    text_features = text_features.to(where)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999), fused=True)
+    dtype = autocast_dtype(config.precision, where)
+    scaler = torch.amp.GradScaler(where.type, enabled=dtype is torch.float16)  # does nothing where not enabled
+    progress = load_checkpoint(out / "checkpoint.pt", network, optimizer)
+    scaler.load_state_dict(progress.get("scaler") or scaler.state_dict())
+    history = progress.get("history", [])
+    trained = torch.compile(network) if config.compile else network  # the same parameters
+
+    epochs = range(len(history), config.epochs)
+    bar = tqdm(
+        epochs,
+        initial=len(history),
+        total=config.epochs,
+        desc=out.name,
+        unit="epoch",
+        disable=quiet or not processes.is_main(),
+    )
+    for epoch in bar:
+        network.train()
+        line = _train_epoch(trained, optimizer, scaler, config, epoch, training, group_labels, text_features)
+        if validate:
+            line["val_top1"] = validate()
+        bar.set_postfix({name: f"{line[name]:.3f}" for name in ("loss", "val_top1") if name in line})
+        history.append(line)
+        if processes.is_main():
+            save_checkpoint(out / "checkpoint.pt", network, optimizer, scaler=scaler.state_dict(), history=history)
+            write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        processes.barrier()
+        if on_epoch:
+            on_epoch(line)
+
+
+def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labels, text_features) -> dict[str, Any]:
+    started = time.perf_counter()
+    generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+    batches = torch.randperm(len(training), generator=generator).split(config.batch_size * processes.world_size())
+    inputs = training.batches([batch[processes.shard(len(batch))] for batch in batches], epoch)
+    steps = math.ceil(len(batches) / config.accumulate)
+    total = 0.0
+    for step in range(steps):
+        lr = learning_rate(epoch * steps + step, config.epochs * steps, round(config.warmup_epochs * steps), config.lr)
+        for group in optimizer.param_groups:
+            group["lr"] = lr * group["lr_ratio"]
+        optimizer.zero_grad(set_to_none=True)
+        part = batches[step * config.accumulate : (step + 1) * config.accumulate]
+        videos = sum(map(len, part))
+        for batch in part:
+            loss = _loss(network, next(inputs), training.labels[batch], group_labels[batch], text_features, config)
+            loss = loss * (len(batch) / videos)
+            scaler.scale(loss).backward()
+            total += loss.item() * videos
+        processes.average_gradients(network.parameters())  # before unscale_, so that all see the same overflow
+        scaler.unscale_(optimizer)
+        if config.clip_grad_norm:
+            nn.utils.clip_grad_norm_(network.parameters(), config.clip_grad_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        network.clamp_logit_scale()
+    return {
+        "epoch": epoch,
+        "loss": total / len(training),
+        "lr": lr,
+        "logit_scale": network.logit_scale.exp().item(),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def _loss(network, inputs, labels, texts, text_features, config) -> Tensor:
+    """The loss of one batch: labels (b,), label indices of the groups (b, g), network inputs (b, ...).
+
+    With several processes labels and groups are those of the global batch, and inputs this process' share of it.
+    """
+    where, own, gather = text_features.device, processes.shard(len(labels)), processes.gatherer(len(labels))
+    inputs, labels, texts = inputs.to(where), labels.to(where), texts.to(where)
+    absent = texts < 0 if config.negatives == "adaptive" else None  # (b, g)
+    dtype = autocast_dtype(config.precision, where)
+    with torch.autocast(where.type, dtype, enabled=dtype is not None):
+        text_features = text_features[texts[own].clamp(min=0)]  # where a text is absent, any
+        logits = network(inputs, text_features, gather, None if absent is None else absent[own]).logits  # (b, l, g)
+    return augmented_negative_loss(
+        logits,
+        augmented_targets(labels, texts),
+        target=config.target,
+        empty_columns=config.empty_columns,
+        t2v_mean=config.t2v_mean,
+        absent=absent,
+    )
