@@ -15,7 +15,7 @@ On a machine without network, carry what it lacks as wheels; torch and torchvisi
     PYTHONPATH=. python benchmarks/gpu.py --out results/gpu.json
 
 For another Python add to the first line `--only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64
---platform manylinux2014_x86_64`. `pip check` on the other machine names what else is missing; the last part needs pytest.
+--platform manylinux2014_x86_64`. There `pip check` names what else is missing, and the last part needs pytest.
 
 What the JSON holds
     state         "finished", "interrupted", or "running" where the process was killed
