@@ -39,7 +39,6 @@ ALONE = {
     "cli.doctor": set(),
     "cli.page": {"config"},
     "cli.headless": {"config", "cli.page"},
-    "resources": set(),
 }
 PLOTTING = {"matplotlib", "seaborn", "mgdmkit.plots"}
 NETWORKS = {"torch.nn", "open_clip", "timm"}

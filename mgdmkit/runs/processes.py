@@ -7,6 +7,7 @@ has W times its own rows' share of the gradient, one after it (the logit scale) 
 `average_gradients`, is in both cases the gradient that one process would have had on the global batch.
 
 In a single process everything here does nothing, so that the callers need not ask. Processes share the file system.
+`choose_device` says where a process computes.
 """
 
 import os
