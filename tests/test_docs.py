@@ -7,6 +7,7 @@ import io
 import re
 import shlex
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -15,6 +16,7 @@ import pytest
 
 from mgdmkit.cli.main import main
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig
+from mgdmkit.experiments.grids import GRIDS
 from mgdmkit.model import MGDMOutput
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +90,9 @@ def test_a_command_and_its_options_exist(name, command):
             if not re.fullmatch("[a-z0-9]+", word):
                 break
             subcommand.append(word)
+        if subcommand[:2] == ["experiment", "grid"]:  # then comes the name of a grid
+            assert set(subcommand[2:]) <= set(tomllib.loads(GRIDS.read_text(encoding="utf-8")))
+            subcommand = subcommand[:2]
         text = help_of(*subcommand)
         assert text.startswith(" ".join(["usage: mgdm", *subcommand])), f"{name}: no command {' '.join(subcommand)}"
         options = [word.partition("=")[0] for word in words if word.startswith("--")]

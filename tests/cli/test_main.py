@@ -143,7 +143,7 @@ HELP = {
     "reproduce": ["--table", "--figure", "--dry-run"],
     "complexity": ["--clip", "--k"],
     "experiment": ["grid", "grids", "blind"],
-    "experiment grid": ["NAME", "--out", "--root", "--vary", "--seeds", "--workers", "--split {val,test}"],
+    "experiment grid": ["NAME", "--out", "--root", "--vary", "--seeds", "--workers", "--split"],
     "notebooks": ["--preset", "--only"],
     "doctor": [],
 }
