@@ -6,9 +6,13 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_origin
 
 NegativeKind = Literal["top", "bot", "random", "adaptive"]
+# The readings of the loss; `loss.py` says what each value does.
+Target = Literal["normalized", "softmax10"]
+EmptyColumns = Literal["drop", "uniform", "mask"]
+T2vMean = Literal["nonempty", "all"]
 
 
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -34,7 +38,17 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Config:
-    """What all configurations share: reading from and writing to JSON, with unknown keys as errors."""
+    """What all configurations share: options that take a few words only, JSON, and unknown keys as errors."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in self.choices().items():
+            check_choice(name, getattr(self, name), allowed)
+
+    @classmethod
+    def choices(cls) -> dict[str, tuple[str, ...]]:
+        """Option -> the words that it takes, the default first; those whose type is a `Literal`."""
+        fields = dataclasses.fields(cls)
+        return {field.name: get_args(field.type) for field in fields if get_origin(field.type) is Literal}
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -117,16 +131,13 @@ class MGDMConfig(Config):
     """Temperature of the softmax of eq. 15 under `attention="cosine"`; None: what `temperatures` says."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         sizes = ("dim", "frames", "temporal_layers", "semantic_layers", "mlp_ratio")
         check_counts(**{name: getattr(self, name) for name in sizes})
         if self.heads is not None and self.heads < 1:
             raise ValueError(f"heads must be at least 1, not {self.heads}; None takes D/64")
         if self.dim % self.num_heads:
             raise ValueError(f"dim={self.dim} does not divide into {self.num_heads} heads; set heads")
-        check_choice("attention", self.attention, ("cosine", "dot"))
-        check_choice("guide", self.guide, ("positive", "each"))
-        check_choice("context", self.context, ("group", "joint"))
-        check_choice("similarity", self.similarity, ("cosine", "dot_text_normalized"))
         # A depth is let through, since the small model brings one also where a module is switched off.
         if not self.representer:
             of_representer = ("attention", "attention_temperature", "guide", "frame_positions")
@@ -135,7 +146,6 @@ class MGDMConfig(Config):
             self._refuse_without_effect("discriminator=False", "context")
         if self.attention == "dot":
             self._refuse_without_effect("attention='dot'", "attention_temperature")
-        check_choice("temperatures", self.temperatures, ("backbone", "fixed"))
         for name, fixed in FIXED.items():
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
@@ -207,11 +217,11 @@ class TrainConfig(Config):
     """Linear warm-up, counted in epochs and applied per step; then cosine to 0."""
     clip_grad_norm: float = 1.0
     """Gradients are scaled down to this norm; 0 switches it off."""
-    target: Literal["normalized", "softmax10"] = "normalized"
+    target: Target = "normalized"
     """How a 0/1 row of Q becomes a distribution (see `loss.py`)."""
-    empty_columns: Literal["drop", "uniform", "mask"] = "drop"
+    empty_columns: EmptyColumns = "drop"
     """What a text column without a video of its class does in the text-to-video term (see `loss.py`)."""
-    t2v_mean: Literal["nonempty", "all"] = "nonempty"
+    t2v_mean: T2vMean = "nonempty"
     """Over which columns the text-to-video term is averaged (see `loss.py`)."""
     seed: int = 0
     """Seeds the initialisation, the order of the videos and the random negatives."""
@@ -222,11 +232,7 @@ class TrainConfig(Config):
     """torch.compile: a slow first step, faster ones after it."""
 
     def __post_init__(self) -> None:
-        check_choice("negatives", self.negatives, ("top", "bot", "random", "adaptive"))
-        check_choice("target", self.target, ("normalized", "softmax10"))
-        check_choice("empty_columns", self.empty_columns, ("drop", "uniform", "mask"))
-        check_choice("t2v_mean", self.t2v_mean, ("nonempty", "all"))
-        check_choice("precision", self.precision, ("auto", "bf16", "fp16", "fp32"))
+        super().__post_init__()
         if self.negatives != "adaptive":
             self._refuse_without_effect(f"negatives={self.negatives!r}", "margin")
         if self.empty_columns == "uniform":  # then every column has a target

@@ -3,7 +3,7 @@
 The paper is silent on how the discriminator, trained on groups of 1 + k, meets all classes at once; see `predict`.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ def check_inference(config: MGDMConfig, inference: Inference | None, k: int, cla
     """The inference in force; `ValueError` when it does not fit the training, `k` or the number of classes."""
     legal = LEGAL_INFERENCE[config.context]
     inference = inference or legal[0]
-    check_choice("inference", inference, ("single", "rerank", "joint"))
+    check_choice("inference", inference, get_args(Inference))
     if inference not in legal:
         raise ValueError(
             f"inference={inference!r} does not fit a model trained with context={config.context!r}; "

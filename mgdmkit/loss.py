@@ -5,13 +5,13 @@ Each direction is summed over its distribution and averaged over the rows that h
 over a b x l*g matrix would weigh the two directions 1/(1+k) to (1+k).
 """
 
-from typing import Literal
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgdmkit.config import check_choice
+from mgdmkit.config import EmptyColumns, T2vMean, Target, check_choice
 
 # A hidden logit: as good as minus infinity, but 0 * hidden is 0 and not NaN.
 HIDDEN = torch.finfo(torch.float32).min / 2
@@ -40,9 +40,9 @@ def augmented_negative_loss(
     logits: Tensor,
     targets: Tensor,
     *,
-    target: Literal["normalized", "softmax10"] = "normalized",
-    empty_columns: Literal["drop", "uniform", "mask"] = "drop",
-    t2v_mean: Literal["nonempty", "all"] = "nonempty",
+    target: Target = "normalized",
+    empty_columns: EmptyColumns = "drop",
+    t2v_mean: T2vMean = "nonempty",
     absent: Tensor | None = None,
 ) -> Tensor:
     """L = (KL(Q || P) video to text + KL(Q || P) text to video) / 2 (eq. 7-9), a scalar.
@@ -61,9 +61,9 @@ def augmented_negative_loss(
     Raises:
         ValueError: for an unknown option, shapes that do not agree, or a batch without any positive.
     """
-    check_choice("target", target, ("normalized", "softmax10"))
-    check_choice("empty_columns", empty_columns, ("drop", "uniform", "mask"))
-    check_choice("t2v_mean", t2v_mean, ("nonempty", "all"))
+    check_choice("target", target, get_args(Target))
+    check_choice("empty_columns", empty_columns, get_args(EmptyColumns))
+    check_choice("t2v_mean", t2v_mean, get_args(T2vMean))
     _check_shapes(logits, targets)
     sims = logits.flatten(1)  # (b, l*g)
     if sims.dtype in (torch.bfloat16, torch.float16):

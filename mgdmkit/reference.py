@@ -10,12 +10,11 @@ of group j, the positive first. `weights` maps the names of a `MGDM` state dict 
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from mgdmkit.config import MGDMConfig
+from mgdmkit.config import EmptyColumns, MGDMConfig, T2vMean, Target
 
 Weights = Mapping[str, Tensor]
 
@@ -168,9 +167,9 @@ def loss(
     Q: Tensor,
     g: int,
     *,
-    target: Literal["normalized", "softmax10"] = "normalized",
-    empty_columns: Literal["drop", "uniform", "mask"] = "drop",
-    t2v_mean: Literal["nonempty", "all"] = "nonempty",
+    target: Target = "normalized",
+    empty_columns: EmptyColumns = "drop",
+    t2v_mean: T2vMean = "nonempty",
 ) -> Tensor:
     """Eq. 9: L = (E[KL video to text] + E[KL text to video]) / 2, a scalar; the options are those of `loss.py`.
 

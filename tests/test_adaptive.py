@@ -21,7 +21,7 @@ def test_negatives_within_the_margin_stay():
     assert adaptive(MINED, 3, 99.0).equal(MINED.indices)
 
 
-@pytest.mark.parametrize("target", ["normalized", "softmax10"])
+@pytest.mark.parametrize("target", TrainConfig.choices()["target"])
 @pytest.mark.parametrize(("empty_columns", "t2v_mean"), [("drop", "nonempty"), ("drop", "all"), ("uniform", "all")])
 def test_an_absent_column_counts_nowhere(target, empty_columns, t2v_mean):
     logits = torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(0))

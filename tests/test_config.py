@@ -46,6 +46,15 @@ def test_contradictions_raise(cls, values):
         cls(**values)
 
 
+@pytest.mark.parametrize("config", [MGDMConfig(), TrainConfig()])
+def test_each_choice_lists_its_default_first_and_refuses_other_words(config):
+    for name, (default, *others) in config.choices().items():
+        assert getattr(config, name) == default
+        told = f"{name}='other' is not an option; choose one of '{default}', '{others[0]}'"
+        with pytest.raises(ValueError, match=told):
+            replace(config, **{name: "other"})
+
+
 @pytest.mark.parametrize(
     ("cls", "values", "told"),
     [

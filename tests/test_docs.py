@@ -1,7 +1,6 @@
 """The pages for readers: their links lead somewhere, their commands exist, their names are those of the code."""
 
 import contextlib
-import dataclasses
 import importlib
 import io
 import re
@@ -10,7 +9,6 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -161,22 +159,28 @@ def test_the_method_covers_every_equation():
 
 def readings() -> dict[str, list[str]]:
     """Option -> its choices, the default first, as the configuration has them."""
-    found = {}
+    found = {"MGDMConfig.frame_positions": ["True", "False"]}
     for config in (TrainConfig, MGDMConfig):
-        hints = get_type_hints(config)
-        for field in dataclasses.fields(config):
-            choices = get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else ()
-            if field.name == "frame_positions":
-                choices = (True, False)
-            if choices and field.name not in ("precision", "negatives"):  # no matter of how the paper is read
-                others = [str(choice) for choice in choices if choice != field.default]
-                found[f"{config.__name__}.{field.name}"] = [str(field.default), *others]
+        for name, choices in config.choices().items():
+            if name not in ("precision", "negatives"):  # no matter of how the paper is read
+                found[f"{config.__name__}.{name}"] = list(choices)
     return found
 
 
 def test_the_method_lists_every_reading_with_its_choices():
     rows = re.findall(r"^\| `(\w+Config\.\w+)` \| (`.*?`) \|", METHOD.partition("## Readings")[2], flags=re.MULTILINE)
     assert {option: re.findall(r"`(\w+)`", choices) for option, choices in rows} == readings()
+
+
+@pytest.mark.parametrize("option", readings())
+def test_every_reading_is_trained_by_its_grid_and_told_by_its_lesson(option):
+    name, (default, *others) = option.partition(".")[2], readings()[option]
+    grids = tomllib.loads((ROOT / "mgdmkit" / "experiments" / "grids.toml").read_text(encoding="utf-8"))
+    trained = {str(row[name]) for row in grids["readings"]["rows"] if name in row}
+    assert trained == set(others)
+    lesson = (ROOT / "notebooks" / "03_paradigm_and_loss.ipynb").read_text(encoding="utf-8")
+    words = [] if default == "True" else [default, *others]
+    assert [word for word in (name, *words) if f"`{word}`" not in lesson] == []
 
 
 @pytest.mark.parametrize("name", ["docs/method.md", "docs/lab_notes.md"])

@@ -1,17 +1,19 @@
 """Who may import whom, read from the source of every module. A room that is not placed here fails."""
 
-import ast
+import graphlib
 import re
+import runpy
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = sorted(
-    ".".join(path.relative_to(ROOT / "mgdmkit").with_suffix("").parts) for path in (ROOT / "mgdmkit").rglob("*.py")
+drawn = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "rooms.py")))
+room_of, imported_names, imports, imported_module = (
+    getattr(drawn, name) for name in ("room_of", "imported_names", "imports", "imported_module")
 )
 FLOORS = (
     ("config", "resources"),
@@ -42,35 +44,6 @@ ALONE = {
 }
 PLOTTING = {"matplotlib", "seaborn", "mgdmkit.plots"}
 NETWORKS = {"torch.nn", "open_clip", "timm"}
-
-
-def room_of(module: str) -> str:
-    """`clip.weights` stands in `clip`."""
-    return module.split(".")[0]
-
-
-def imported_names(source: str) -> set[str]:
-    """Dotted names a module imports, at its top or inside a function; `from a import b` gives `a.b`."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module if node.level == 0 else ".".join(filter(None, ["mgdmkit", node.module]))
-            names |= {f"{base}.{alias.name}" for alias in node.names}
-    return names
-
-
-@cache
-def imports(module: str) -> frozenset[str]:
-    return frozenset(imported_names((ROOT / "mgdmkit" / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")))
-
-
-def imported_module(name: str) -> str:
-    """`mgdmkit.clip.weights.f` is of `clip.weights`; a name taken from a room itself comes from its `__init__`."""
-    parts = name.split(".")[1:]
-    candidates = (".".join([*parts[:n], *end]) for n in range(len(parts), -1, -1) for end in ([], ["__init__"]))
-    return next(module for module in candidates if module in MODULES)
 
 
 def under(name: str, places: set[str]) -> bool:
@@ -104,7 +77,7 @@ def may_import(module: str, other: str) -> bool:
     return from_room == room or FLOOR.get(from_room, len(FLOORS)) < FLOOR[room]
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module != "__init__"])
+@pytest.mark.parametrize("module", [module for module in drawn.MODULES if module != "__init__"])
 def test_a_module_imports_only_what_is_below_it(module):
     assert broken_rules(module, imports(module)) == []
 
@@ -114,7 +87,7 @@ def test_the_package_itself_imports_nothing_before_it_is_asked():
 
 
 def test_every_floor_is_there():
-    assert {room_of(module) for module in MODULES} - {"__init__", "__main__"} == set(FLOOR)
+    assert set(drawn.imported_rooms()) == set(FLOOR)
 
 
 def test_a_module_that_has_no_place_is_refused():
@@ -146,6 +119,30 @@ def test_a_module_that_has_no_place_is_refused():
 )
 def test_the_rules_catch_what_they_should(module, line, broken):
     assert broken_rules(module, imported_names(line)) == broken
+
+
+def test_the_picture_is_that_of_the_imports():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert page == drawn.with_picture(page), "run: python benchmarks/rooms.py --write CONTRIBUTING.md"
+    graph = page.partition("```mermaid\ngraph TD\n")[2].partition("```\n")[0].splitlines()
+    assert graph and [line for line in graph if not re.fullmatch(r"    [a-z]+( --> [a-z]+)?", line)] == []
+
+
+def test_the_picture_leaves_out_what_other_arrows_imply_and_nothing_else():
+    needs = {"top": {"left", "right", "ground"}, "left": {"ground"}, "right": set(), "ground": set()}
+    assert drawn.direct(needs) == {"ground": set(), "right": set(), "left": {"ground"}, "top": {"left", "right"}}
+    with pytest.raises(graphlib.CycleError):
+        drawn.direct({"a": {"b"}, "b": {"a"}})
+
+
+def test_a_page_without_a_place_for_the_picture_is_refused():
+    with pytest.raises(ValueError, match="put these two lines"):
+        drawn.with_picture("# A page\n")
+
+
+@pytest.mark.parametrize("rest", ["Axes: b.", "`model.py` keeps"])
+def test_an_abbreviation_does_not_end_a_sentence(rest):
+    assert drawn.first_sentence(f"The loss (eq. 5-9):\ntwo terms. {rest}") == "The loss (eq. 5-9): two terms."
 
 
 def test_no_tracked_file_names_a_folder_of_someones_machine():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mgdmkit import augmented_negative_loss, augmented_targets
+from mgdmkit import TrainConfig, augmented_negative_loss, augmented_targets
 
 LABELS = torch.tensor([0, 1])
 TEXTS = torch.tensor([[0, 2], [1, 0]])  # the second video's negative is the first video's label
@@ -89,8 +89,8 @@ def test_closed_form_of_identical_features(k):
     assert loss.item() == pytest.approx((math.log(b * g) + math.log(b)) / 2, rel=1e-6)
 
 
-@pytest.mark.parametrize("empty_columns", ["drop", "uniform", "mask"])
-@pytest.mark.parametrize("target", ["normalized", "softmax10"])
+@pytest.mark.parametrize("empty_columns", TrainConfig.choices()["empty_columns"])
+@pytest.mark.parametrize("target", TrainConfig.choices()["target"])
 def test_order_of_videos_and_of_negatives_does_not_matter(target, empty_columns):
     generator = torch.Generator().manual_seed(3)
     labels = torch.tensor([0, 1, 1, 4])

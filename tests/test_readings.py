@@ -6,23 +6,15 @@ import pytest
 import torch
 from test_reference import SOFT, assert_agree, build, features, kit, literal
 
-from mgdmkit import MGDMConfig, augmented_negative_loss, augmented_targets, reference
+from mgdmkit import MGDMConfig, TrainConfig, augmented_negative_loss, augmented_targets, reference
 
 SIZE = {"dim": 4, "frames": 2, "temporal_layers": 1, "semantic_layers": 1, "heads": 2, "mlp_ratio": 1}
-MODEL = {  # the default first
-    "representer": (True, False),
-    "discriminator": (True, False),
-    "similarity": ("cosine", "dot_text_normalized"),
-    "attention": ("cosine", "dot"),
-    "guide": ("positive", "each"),
-    "context": ("group", "joint"),
-    "frame_positions": (True, False),
+# Option -> values, the default first. `temperatures` says where two numbers come from, and here both are given.
+MODEL = dict.fromkeys(("representer", "discriminator", "frame_positions"), (True, False)) | {
+    name: values for name, values in MGDMConfig.choices().items() if name != "temperatures"
 }
-LOSS = {
-    "target": ("normalized", "softmax10"),
-    "empty_columns": ("drop", "uniform", "mask"),
-    "t2v_mean": ("nonempty", "all"),
-}
+# How the paper's loss is read, and not which negatives it sees or what it is computed in.
+LOSS = {name: values for name, values in TrainConfig.choices().items() if name not in ("negatives", "precision")}
 NEEDS = dict.fromkeys(("attention", "guide", "frame_positions"), "representer") | {"context": "discriminator"}
 # Video 0's positive is a negative of video 1; videos 0 and 2 are of one class; labels 3 and 5 have no video.
 LABELS = torch.tensor([0, 1, 0])
@@ -93,16 +85,21 @@ def test_more_classes_than_videos_agree_or_are_refused(readings):
     assert_agree(kit(model, *data, **readings), literal(model, *data, **readings), 1e-9)
 
 
-@pytest.mark.parametrize("name", MODEL)
-def test_each_reading_of_the_model_changes_the_logits(name):
+def others(options):
+    """(option, value) for each value that is not the default."""
+    return [(name, value) for name, values in options.items() for value in values[1:]]
+
+
+@pytest.mark.parametrize(("name", "value"), others(MODEL))
+def test_each_reading_of_the_model_changes_the_logits(name, value):
     logits = []
-    for value in MODEL[name]:
-        config = config_of({key: values[0] for key, values in MODEL.items()} | {name: value})
+    for changed in ({}, {name: value}):
+        config = config_of({key: values[0] for key, values in MODEL.items()} | changed)
         logits.append(literal(build(config), *features(config, 3, TEXTS), LABELS, TEXTS)[0])
     assert (logits[0] - logits[1]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in LOSS for value in LOSS[name][1:]])
+@pytest.mark.parametrize(("name", "value"), others(LOSS))
 def test_each_reading_of_the_loss_changes_it(name, value):
     sims = torch.linspace(-5, 5, 81, dtype=torch.float64).view(9, 9)
     Q = reference.targets(LABELS, TEXTS)

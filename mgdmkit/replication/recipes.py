@@ -69,8 +69,8 @@ class Recipe(Config):
     """`table2` and the like -> what is printed there; empty for a row of one's own."""
 
     def __post_init__(self) -> None:
-        check_choice("scored", self.scored, ("test", "val"))
-        for name in (self.dataset, *self.corpus):
+        super().__post_init__()
+        for name in self.corpus:
             check_choice("dataset", name, DATASETS)
         if not self.corpus:
             raise ValueError("corpus is empty; name the datasets whose labels are mined")
