@@ -60,19 +60,20 @@ import open_clip
 import torch
 import torch.distributed as dist
 import tyro
-from mgdmkit.complexity import count
-from mgdmkit.finetune import FineTuned, finetune_groups
-from mgdmkit.optim import autocast_dtype, parameter_groups
-from mgdmkit.reproduce_plan import module_gmac
-from mgdmkit.small_clip import SMALL, small_config
-from mgdmkit.train import Videos, _train_epoch, load_model, new_model, read_history, train
 from torch import Tensor, nn
 
-from mgdmkit import distributed
 from mgdmkit.clip import load_clip
+from mgdmkit.clip.small import SMALL, small_config
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.evaluation.complexity import count
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import random_negatives
+from mgdmkit.replication.plan import module_gmac
+from mgdmkit.runs import processes
+from mgdmkit.runs.trained import load_model, new_model, read_history
+from mgdmkit.training.finetuning import FineTuned, finetune_groups
+from mgdmkit.training.loop import Videos, _train_epoch, train
+from mgdmkit.training.optim import autocast_dtype, parameter_groups
 
 ROOT = Path(__file__).resolve().parent.parent
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -573,7 +574,7 @@ def losses(
     each: int = 8,
     **options,
 ) -> list[float]:
-    """The loss of each epoch of a training by `mgdmkit.train`, which leaves its run in `out`."""
+    """The loss of each epoch of a training by `training.loop`, which leaves its run in `out`."""
     recipe = {"k": 3, "negatives": "random", "batch_size": 24, "warmup_epochs": 1.0}
     videos, texts = synthetic_videos(model, each=each)
     config = TrainConfig(**recipe, epochs=epochs, lr=lr, precision=precision)
@@ -613,7 +614,7 @@ def half_training(bench: Bench, precision: str) -> Result:
 
 @contextmanager
 def one_process(device: torch.device) -> Iterator[str]:
-    """A group of one process with the backend that `distributed.processes` would take; yields its name."""
+    """A group of one process with the backend that `processes.processes` would take; yields its name."""
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     with tempfile.TemporaryDirectory() as folder:
         dist.init_process_group(backend, init_method=f"file://{folder}/store", rank=0, world_size=1)
@@ -629,12 +630,12 @@ def nccl(bench: Bench) -> Iterator[Case]:
 
 
 def compare_gathered(device: torch.device) -> Result:
-    """Loss and gradients with what `distributed` sends between processes, against those without."""
+    """Loss and gradients with what `processes` sends between processes, against those without."""
     alone = loss_and_gradients(device, torch.float32)
     with one_process(device) as backend:
-        # `distributed.gather` would step aside for a single process; this is what it calls for several.
+        # `processes.gather` would step aside for a single process; this is what it calls for several.
         gathered = loss_and_gradients(
-            device, torch.float32, gather=lambda rows: distributed._Gather.apply(rows, len(rows))
+            device, torch.float32, gather=lambda rows: processes._Gather.apply(rows, len(rows))
         )
         flat = torch.cat([value.flatten() for value in gathered.values()])
         summed = flat.clone()

@@ -3,8 +3,9 @@
 import pytest
 import torch
 from gpu_benchmark import gpu
-from mgdmkit.train import new_model
 from safetensors.torch import load_file
+
+from mgdmkit.runs.trained import new_model
 
 pytestmark = [
     pytest.mark.cuda,

@@ -5,11 +5,12 @@ import sys
 import time
 from functools import partial
 
-import mgdmkit.train
 import pytest
 import torch
 from gpu_benchmark import gpu
-from mgdmkit.complexity import parts
+
+import mgdmkit.training.loop
+from mgdmkit.evaluation.complexity import parts
 
 CPU = torch.device("cpu")
 
@@ -188,8 +189,8 @@ def test_the_tolerances_are_ten_times_what_rounding_does(tmp_path, monkeypatch):
     single, double = (gpu.loss_and_gradients(CPU, dtype) for dtype in (torch.float32, torch.float64))
     assert max(gpu.relative(single[name], double[name]) for name in double) < gpu.TOLERANCE["fp32"] / 10
     rounded = gpu.losses(gpu.SMALL_MODEL, "cpu", "fp32", 10, tmp_path / "single")
-    new_model, videos = mgdmkit.train.new_model, gpu.synthetic_videos
-    monkeypatch.setattr(mgdmkit.train, "new_model", lambda *args: new_model(*args).double())
+    new_model, videos = mgdmkit.training.loop.new_model, gpu.synthetic_videos
+    monkeypatch.setattr(mgdmkit.training.loop, "new_model", lambda *args: new_model(*args).double())
     monkeypatch.setattr(gpu, "synthetic_videos", lambda *args, **options: in_double(*videos(*args, **options)))
     exact = gpu.losses(gpu.SMALL_MODEL, "cpu", "fp32", 10, tmp_path / "double")
     assert rounded == pytest.approx(exact, rel=gpu.TOLERANCE["training"] / 10) and rounded != exact

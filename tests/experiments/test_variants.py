@@ -49,7 +49,7 @@ def test_one_row_a_run_and_the_same_videos_in_each(prepared, tmp_path):
 
 def test_a_second_call_loads_every_run(prepared, tmp_path, monkeypatch):
     first, _ = train_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
-    monkeypatch.setattr("mgdmkit.train._train_epoch", lambda *a, **k: pytest.fail("retrained"))
+    monkeypatch.setattr("mgdmkit.training.loop._train_epoch", lambda *a, **k: pytest.fail("retrained"))
     again, _ = train_grid(prepared, VARIANTS, 1, tmp_path / "k.csv")
     pd.testing.assert_frame_equal(first, again)
 
