@@ -41,13 +41,13 @@ CELLS = {
 }
 
 
-def batches(prepared: Prepared, k: int, seed: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Frames (b, T, D), labels (b,) and groups (b, 1 + k) of the first epoch, as `train.fit` draws them."""
+def batches(prepared: Prepared, k: int, seed: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Rows (b,), frames (b, T, D), labels (b,) and groups (b, 1 + k) of the first epoch, as `fit` draws them."""
     videos, config = prepared.videos("train"), TrainConfig(k=k, seed=seed)
     groups = choose_groups(config, videos.labels, len(prepared.texts.labels), prepared.negatives_of("train"))
     order = torch.randperm(len(videos), generator=torch.Generator().manual_seed(seed * 100_003))
     for rows in order.split(config.batch_size):
-        yield videos.frame_features[rows], videos.labels[rows], groups[rows]
+        yield rows, videos.frame_features[rows], videos.labels[rows], groups[rows]
 
 
 def look(model: MGDM, prepared: Prepared, k: int, seed: int) -> dict[str, float]:
@@ -55,10 +55,8 @@ def look(model: MGDM, prepared: Prepared, k: int, seed: int) -> dict[str, float]
     names, texts = prepared.features.classes, prepared.texts.text_features
     reverse = torch.tensor([names.index(REVERSED[name]) if name in REVERSED else -1 for name in names])
     hardest = prepared.negatives_of("train").indices[:, 0]
-    videos = prepared.videos("train")
-    order = torch.randperm(len(videos), generator=torch.Generator().manual_seed(seed * 100_003))
     found: dict[str, list[Tensor]] = {"spread": [], "attention": [], "twin_in_batch": [], "reverse_gradient": []}
-    for (frames, labels, groups), rows in zip(batches(prepared, k, seed), order.split(32), strict=True):
+    for rows, frames, labels, groups in batches(prepared, k, seed):
         output = model(frames, texts[groups])
         logits = output.logits.detach().requires_grad_()
         augmented_negative_loss(logits, augmented_targets(labels, groups)).backward()

@@ -52,7 +52,7 @@ def site(tmp_path_factory) -> Path:
     source, site = root / "source", root / "site"
     source.mkdir()
     for name in ("mgdmkit", *FOLDERS):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "rendered"))
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]

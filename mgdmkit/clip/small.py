@@ -52,12 +52,12 @@ def save_small_clip(model: nn.Module, folder: Path) -> Path:
 
 def shipped_weights() -> dict[str, Tensor]:
     """The state dict of the small CLIP that comes with the package, in float32."""
-    packed = {name: tensor.float() for name, tensor in load_file(WEIGHTS).items() if name != f"{TOKENS}.ids"}
-    rows, ids = packed.pop(TOKENS), load_file(WEIGHTS)[f"{TOKENS}.ids"].long()
+    packed = load_file(WEIGHTS)
+    rows, ids = packed.pop(TOKENS).float(), packed.pop(f"{TOKENS}.ids").long()
     sizes = small_config()["model_cfg"]["text_cfg"]
     table = _unseen(sizes["vocab_size"], sizes["width"])
     table[ids] = rows
-    return packed | {TOKENS: table}
+    return {name: tensor.float() for name, tensor in packed.items()} | {TOKENS: table}
 
 
 def pack(weights: dict[str, Tensor], token_ids: Iterable[int], path: Path = WEIGHTS) -> Path:

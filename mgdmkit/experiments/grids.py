@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
 from mgdmkit.experiments.variants import Against, Variant
+from mgdmkit.mining import EASIEST_OF
 
 GRIDS = Path(__file__).with_name("grids.toml")
 SMALL = {**MGDMConfig(**SMALL_MODEL).to_dict(), **TrainConfig(**SMALL_TRAIN).to_dict(), "k": 0, "inference": None}
@@ -106,7 +107,7 @@ def _split(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
 
 
 def _possible(row: Variant, depth: int, labels: int) -> bool:
-    needed = 9 if row.negatives == "bot" else row.k
+    needed = EASIEST_OF if row.negatives == "bot" else row.k
     return row.k < labels if row.negatives == "random" else needed <= depth
 
 
