@@ -6,6 +6,9 @@ PY := .venv/bin/python
 READY := .venv/.ready
 RUNS := runs/demo
 
+# As in mgdmkit/__init__.py, for what loads torch first: pytest, and kernels of JupyterLab.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 # The same line as in environment.yml; a test compares the two.
 INSTALL := -c constraints.txt -e '.[notebooks,dev]'
 

@@ -1,6 +1,11 @@
 """mgdmkit: a teaching and replication kit for MGDM, video recognition with augmented hard negatives."""
 
+import os
 from importlib import import_module
+
+# Threads that wait for one another give the core back instead of spinning: with a second program on the machine the
+# spinning costs up to forty times (benchmarks/contention.py). It counts only before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

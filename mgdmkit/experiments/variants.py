@@ -7,8 +7,10 @@ the same order. Runs that are finished are loaded, so an interrupted grid contin
 import dataclasses
 import itertools
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +27,8 @@ from mgdmkit.experiments.pipeline import Prepared, Trained, prepare, run_name, t
 from mgdmkit.inference import Inference
 from mgdmkit.mining import zero_shot_logits
 from mgdmkit.runs.folder import FolderError
-from mgdmkit.runs.trained import read_history
+from mgdmkit.runs.processes import local_cores
+from mgdmkit.runs.trained import read_history, share_done
 
 
 @dataclass(frozen=True)
@@ -287,28 +290,62 @@ def _curves(prepared: Prepared, variants: Sequence[Variant], seeds: int) -> pd.D
     return pd.concat(parts)
 
 
-def train_ahead(prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int, *, watch: bool = False) -> None:
+def train_ahead(
+    prepared: Prepared,
+    jobs: Iterable[tuple[Variant, int]],
+    workers: int | None = None,
+    *,
+    watch: bool = False,
+) -> None:
     """Train the jobs in processes of their own; who asks for one of them afterwards finds it finished.
 
     A model of this size can't use two cores, two trainings can.
 
     Args:
+        workers: processes, one core each; None: one per core. With one alone nothing is done here.
         watch: see `train_and_score`.
     """
+    named = {(dataclasses.replace(variant, inference=None).name, seed): (variant, seed) for variant, seed in jobs}
+    folders = [variant.folder(prepared, seed) for variant, seed in named.values()]
+    todo = [job for job, folder in zip(named.values(), folders, strict=True) if share_done(folder) < 1]
+    workers = min(workers or local_cores(), len(todo))
     if workers < 2:
         return  # they are trained when they are asked for
-    trainings = {(dataclasses.replace(variant, inference=None).name, seed): (variant, seed) for variant, seed in jobs}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _load_once, (prepared.root, prepared.preset)) as pool:
-        running = [pool.submit(_train_one, *job, watch) for job in trainings.values()]
-        for future in tqdm(running, desc="trainings", unit="run"):
-            future.result()
+    with (
+        ProcessPoolExecutor(workers, context, _load_once, (prepared.root, prepared.preset)) as pool,
+        tqdm(total=len(todo), desc=f"{len(todo)} trainings, {workers} at once", bar_format=BAR) as bar,
+    ):
+        running = {pool.submit(_train_one, *job, watch): job for job in todo}
+        try:
+            while running:
+                ended, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
+                    del running[future]
+                left = [1 - share_done(variant.folder(prepared, seed)) for variant, seed in running.values()]
+                bar.n = len(todo) - sum(left)
+                bar.refresh()
+        except BaseException:  # also when the user stops it: nothing goes on training behind the prompt
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
+
+
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 
 def _load_once(root: Path, preset: str) -> None:
     global _prepared
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _prepared = prepare(root, preset, quiet=True)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would train on, unseen."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _train_one(variant: Variant, seed: int, watch: bool) -> None:

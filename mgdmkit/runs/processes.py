@@ -95,7 +95,8 @@ def stamp() -> dict[str, int]:
 def local_cores() -> int:
     """Processor cores for each of the processes of this machine, at least 1."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if world_size() > 1 else 1
-    return max(1, (os.cpu_count() or 1) // here)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // here)
 
 
 def barrier() -> None:
@@ -188,3 +189,23 @@ class _Gather(torch.autograd.Function):
         summed = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(summed)
         return summed[shard(ctx.n)], None
+
+
+SMALL = 2_000_000
+"""Parameters up to which one thread trains a model of cached features nearly as fast as two."""
+
+
+@contextmanager
+def threads_for(model: nn.Module) -> Iterator[None]:
+    """Compute with one thread while a small model trains on the processor.
+
+    A second thread gains it little and makes it wait for every other program on the machine; two trainings at once gain
+    twice as much. And the scores then depend on the processor alone, not on how many cores it has.
+    """
+    threads = torch.get_num_threads()
+    small = sum(p.numel() for p in model.parameters()) <= SMALL and next(model.parameters()).device.type == "cpu"
+    torch.set_num_threads(1 if small else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

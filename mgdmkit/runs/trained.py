@@ -58,3 +58,14 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     path = run / "history.jsonl"
     with reading(path, ANEW):
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def share_done(run: Path) -> float:
+    """How much of a training is over, from 0 to 1."""
+    if (run / "model.safetensors").is_file():
+        return 1.0
+    try:
+        epochs = json.loads((run / "config.json").read_text(encoding="utf-8"))["train"]["epochs"]
+        return (run / "history.jsonl").read_text(encoding="utf-8").count("\n") / (epochs + 1)  # the model comes last
+    except FileNotFoundError:
+        return 0.0

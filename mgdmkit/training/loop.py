@@ -138,7 +138,8 @@ def train(
 
     validate = top1 if validation is not None and len(validation) else None
     hooks = {"validate": validate, "on_epoch": on_epoch, "quiet": quiet}
-    fit(model, groups, config, training, group_labels, text_features, out, **hooks)
+    with processes.threads_for(model):
+        fit(model, groups, config, training, group_labels, text_features, out, **hooks)
     if processes.is_main():
         save_tensors(out / "model.safetensors", model.state_dict())
         (out / "checkpoint.pt").unlink(missing_ok=True)

@@ -1,8 +1,13 @@
 """The grid: one row a run, the same videos in every row, finished runs loaded, the table complete after each run."""
 
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 
@@ -252,3 +257,35 @@ def test_two_processes_leave_what_one_would(tmp_path):
     two, _ = train_grid(beside, VARIANTS, 1, tmp_path / "two.csv", workers=2)
     assert list(one["run"]) == list(two["run"]) and set(one["N"]) == set(two["N"])
     assert all((beside.root / "runs" / f"{variant.name}-seed0" / "model.safetensors").is_file() for variant in VARIANTS)
+
+
+LONG = """
+import sys
+from mgdmkit.experiments.pipeline import prepare
+from mgdmkit.experiments.variants import Variant, train_ahead
+
+if __name__ == "__main__":
+    import signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts behind it
+    jobs = [(Variant(k, training={"epochs": 100_000, "warmup_epochs": 1.0}), 0) for k in (0, 3)]
+    train_ahead(prepare(sys.argv[1], "smoke", quiet=True), jobs, 2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_no_training_goes_on_behind_a_parent_that_ended(tmp_path, sent):
+    prepare(tmp_path, "smoke", quiet=True)
+    (tmp_path / "long.py").write_text(LONG, encoding="utf-8")
+    parent = psutil.Popen([sys.executable, tmp_path / "long.py", tmp_path], stderr=subprocess.DEVNULL)
+    runs = [tmp_path / "runs" / f"{name}-epochs=100000-warmup_epochs=1.0-seed0" for name in ("k0", "k3-top")]
+    until = time.monotonic() + 300
+    while not all((run / "history.jsonl").is_file() for run in runs):
+        assert time.monotonic() < until and parent.poll() is None
+        time.sleep(0.2)
+    workers = parent.children(recursive=True)
+    parent.send_signal(getattr(signal, sent))
+    _, alive = psutil.wait_procs([parent, *workers], timeout=20)
+    for process in alive:
+        process.kill()
+    assert len(workers) >= 2 and not alive
