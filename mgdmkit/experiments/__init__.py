@@ -15,6 +15,7 @@ from mgdmkit.experiments.variants import (
     run_grid,
     summary,
     table_row,
+    train_ahead,
     train_grid,
     zero_shot_row,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "styled",
     "summary",
     "table_row",
+    "train_ahead",
     "train_and_score",
     "train_grid",
     "variant",

@@ -33,7 +33,7 @@ def audit(prepared: Prepared, k: int, seeds: int, out: Path, *, workers: int = 1
     check_counts(k=k, seeds=seeds, workers=workers)
     variants = [variant(k=k, **options) for options in AUDITED]
     jobs = [(row, seed) for seed in range(seeds) for row in variants]
-    train_ahead(prepared, jobs, workers)
+    train_ahead(prepared, jobs, workers, watch=False)
     videos, texts = prepared.videos("test"), prepared.texts.text_features
     groups = torch.cat([videos.labels[:, None], select(prepared.negatives_of("test"), k)], dim=1)
     rows = []

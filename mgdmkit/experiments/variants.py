@@ -295,7 +295,7 @@ def train_ahead(
     jobs: Iterable[tuple[Variant, int]],
     workers: int | None = None,
     *,
-    watch: bool = False,
+    watch: bool = True,
 ) -> None:
     """Train the jobs in processes of their own; who asks for one of them afterwards finds it finished.
 
