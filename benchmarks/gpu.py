@@ -478,8 +478,8 @@ def loss_forms(bench: Bench) -> Iterator[Case]:
     sizes = bench.sizes
     gb = sizes.loss_memory_share * free_bytes() / 1e9 if bench.cuda else sizes.loss_gb
     for k in sizes.loss_ks:
-        for b in loss_form.batches(k, gb):
-            yield f"k = {k}, b = {b}", partial(loss_form.measure, b, k, bench.device.type, 3)
+        for b, literal in loss_form.batches(k, gb).items():
+            yield f"k = {k}, b = {b}", partial(loss_form.measure, b, k, literal, bench.device.type, 3)
 
 
 # ---- agreement ------------------------------------------------------------------------------------------------

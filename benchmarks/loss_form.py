@@ -2,18 +2,25 @@
 
     OMP_NUM_THREADS=1 python benchmarks/loss_form.py --memory-gb 4 --out results/loss_form.json
 
-The literal form keeps V as b(1+k) x l(1+k) x D and Q as b(1+k) x l(1+k); the small form, the library's, keeps
-b x l x D and b x l(1+k). Both start from the same frames and texts, go through the attention of eq. 15-16, the
-cosines of eq. 4 and the loss of eq. 7-9, and back again. The transformer blocks cost the same in both and are left
-out. For each k the batch is 32, and the largest power of two whose literal form fits in `memory_gb`.
+Three forms of the same loss:
+
+    literal      V as b(1+k) x l(1+k) x D and Q as b(1+k) x l(1+k), as printed
+    with V       one row a video: V as b x l x D and Q as b x l(1+k)
+    without V    the library's: Q as above, V never made (`MGDM.compare`)
+
+All start from the same frames and texts, go through the attention of eq. 15-16, the cosines of eq. 4 and the loss of
+eq. 7-9, and back again. The transformer blocks cost the same in all and are left out. For each k the batches are 32,
+the largest power of two whose literal form fits in `memory_gb`, and 256, without the literal form if it does not fit.
 
 Memory is the peak of what tensors hold beyond the inputs: on the CPU the allocations that torch.profiler records
 (exact to the byte; resident memory would hide the small form under what imports took), on CUDA
-torch.cuda.max_memory_allocated. Times are medians, the two forms in turn: on the CPU the processor time of this
-process, which other programs on the machine do not lengthen.
+torch.cuda.max_memory_allocated. Times are medians, the forms in turn: on the CPU the processor time of this
+process, which other programs on the machine do not lengthen. Both other forms' memory grows with the square of the
+batch; `largest_batch` says up to which one the head alone would fit a GPU of 24 and 80 GB.
 """
 
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -35,7 +42,7 @@ from mgdmkit.model import MGDM, RawTexts
 
 DIM, FRAMES, CLASSES = 768, 16, 400
 K_GRID = (0, 3, 5, 7, 9)
-SMALLEST_BATCH = 32
+SMALLEST_BATCH, LARGE_BATCH = 32, 256
 COPIES_OF_V = 6.1  # alive at the peak of the backward pass: measured, and the same for every b and k
 
 
@@ -73,10 +80,18 @@ def bare_model(device: str) -> MGDM:
     return model.to(device)
 
 
-def small_loss(model: MGDM, batch: Batch) -> Tensor:
-    """The library's form: one row a video."""
+def loss_without_V(model: MGDM, batch: Batch) -> Tensor:
+    """The library's form."""
     logits = model(batch.frames, batch.texts).logits  # (b, l, g)
     return augmented_negative_loss(logits, augmented_targets(batch.video_labels, batch.text_labels))
+
+
+def loss_with_V(model: MGDM, batch: Batch) -> Tensor:
+    """One row a video, and a vector of it for each group."""
+    V, _ = model.representer(batch.frames, batch.texts[:, 0])  # (b, l, D)
+    cosines = torch.einsum("bld,lgd->blg", F.normalize(V, dim=-1), F.normalize(batch.texts, dim=-1))
+    targets = augmented_targets(batch.video_labels, batch.text_labels)
+    return augmented_negative_loss(cosines * model.logit_scale.exp(), targets)
 
 
 def literal_loss(model: MGDM, batch: Batch) -> Tensor:
@@ -90,6 +105,9 @@ def literal_loss(model: MGDM, batch: Batch) -> Tensor:
     Q = (batch.video_labels.repeat_interleave(g)[:, None] == batch.text_labels.flatten()).float()  # (L_b, L_l)
     columns = Q.any(dim=0)
     return (kl_rows(sims, Q).mean() + kl_rows(sims.T, Q.T)[columns].mean()) / 2
+
+
+FORMS: dict[str, Loss] = {"literal": literal_loss, "with_V": loss_with_V, "without_V": loss_without_V}
 
 
 def kl_rows(sims: Tensor, Q: Tensor) -> Tensor:
@@ -141,46 +159,47 @@ def estimated_bytes(b: int, k: int) -> int:
     return COPIES_OF_V * (b * (1 + k)) ** 2 * DIM * 4
 
 
-def batches(k: int, memory_gb: float) -> list[int]:
-    """32 and the largest power of two above it whose literal form fits; `ValueError` if 32 does not."""
-    fitting = [2**n for n in range(5, 13) if estimated_bytes(2**n, k) <= memory_gb * 1e9]
-    if not fitting:
-        needed = estimated_bytes(SMALLEST_BATCH, k) / 1e9
-        raise ValueError(
-            f"the literal form at b = {SMALLEST_BATCH}, k = {k} needs about {needed:.1f} GB; raise --memory-gb"
-        )
-    return sorted({SMALLEST_BATCH, fitting[-1]})
+def batches(k: int, memory_gb: float) -> dict[int, bool]:
+    """Batch -> whether the literal form fits."""
+    fits = {2**n: estimated_bytes(2**n, k) <= memory_gb * 1e9 for n in range(5, 9)}
+    largest = max((b for b, fitting in fits.items() if fitting), default=SMALLEST_BATCH)
+    return {b: fits[b] for b in sorted({SMALLEST_BATCH, largest, LARGE_BATCH})}
 
 
-def measure(b: int, k: int, device: str, repeats: int) -> dict[str, Any]:
-    """Both forms on one batch; `AssertionError` where losses or gradients differ."""
+def measure(b: int, k: int, literal: bool, device: str, repeats: int) -> dict[str, Any]:
+    """All forms on one batch; `AssertionError` where losses or gradients differ."""
     model, batch = bare_model(device), draw_batch(b, k, device)
-    forms = {"literal": literal_loss, "small": small_loss}
+    forms = FORMS if literal else {name: form for name, form in FORMS.items() if name != "literal"}
     runs = {name: lambda loss=loss: forward_backward(loss, model, batch) for name, loss in forms.items()}
     memory = {name: peak_bytes(run, device) for name, run in runs.items()}
-    (small, small_gradients), (literal, literal_gradients) = runs["small"](), runs["literal"]()
-    torch.testing.assert_close(small, literal, rtol=1e-5, atol=0)
-    for one, other in zip(small_gradients, literal_gradients, strict=True):
-        error = (one - other).norm() / other.norm()
-        assert error < 1e-3, f"b = {b}, k = {k}: gradients {tuple(one.shape)} differ by {error:.1e} of their size"
+    value, gradients = runs["without_V"]()
+    for name, run in runs.items():
+        other_value, other_gradients = run()
+        torch.testing.assert_close(value, other_value, rtol=1e-5, atol=0)
+        for one, other in zip(gradients, other_gradients, strict=True):
+            error = (one - other).norm() / other.norm()
+            assert error < 1e-3, f"b = {b}, k = {k}, {name}: gradients differ by {error:.1e} of their size"
     times = [{name: seconds(run, device) for name, run in runs.items()} for _ in range(repeats)]
-    median = {name: statistics.median(line[name] for line in times) for name in runs}
-    return {
-        "k": k,
-        "b": b,
-        "loss": round(small, 6),
-        **{f"{name}_peak_mib": round(memory[name] / 2**20, 2) for name in forms},
-        **{f"{name}_ms": round(1000 * median[name], 2) for name in forms},
-        "memory_ratio": round(memory["literal"] / memory["small"], 1),
-        "time_ratio": round(median["literal"] / median["small"], 1),
-        "theory_V": (1 + k) ** 2,
-    }
+    row = {"k": k, "b": b, "loss": round(value, 6), "theory_literal": (1 + k) ** 2}
+    for name in forms:
+        median = statistics.median(line[name] for line in times)
+        row |= {f"{name}_peak_mib": round(memory[name] / 2**20, 2), f"{name}_ms": round(1000 * median, 2)}
+    for name in list(forms)[:-1]:
+        for unit in ("peak_mib", "ms"):
+            row[f"{name}_{unit}_ratio"] = round(row[f"{name}_{unit}"] / row[f"without_V_{unit}"], 1)
+    return row
+
+
+def largest_batch(row: dict[str, Any], gigabytes: int) -> dict[str, int]:
+    """Up to which global batch each form's tensors fit, by the square law."""
+    peaks = {name: row[f"{name}_peak_mib"] * 2**20 for name in FORMS if f"{name}_peak_mib" in row}
+    return {name: int(row["b"] * math.sqrt(gigabytes * 1e9 / peak)) for name, peak in peaks.items()}
 
 
 def main(
     memory_gb: float = 4, repeats: int = 3, device: str = "cpu", out: Path = Path("results/loss_form.json")
 ) -> None:
-    """Measure both forms for k = 0, 3, 5, 7, 9, print the table and write it.
+    """Measure the forms for k = 0, 3, 5, 7, 9, print the table and write it.
 
     Args:
         memory_gb: What the literal form may take; it chooses the larger batch of each k.
@@ -188,21 +207,20 @@ def main(
         device: cpu or cuda.
         out: The JSON file to write.
     """
-    points = [(b, k) for k in K_GRID for b in batches(k, memory_gb)]
-    print(f"{device}, {torch.get_num_threads()} thread(s), D = {DIM}, l = b; literal form <= {memory_gb} GB (estimate)")
     print(
-        f"{'k':>2} {'b':>5} {'literal MiB':>12} {'small MiB':>10} {'memory x':>9} {'(1+k)^2':>8}"
-        f" {'literal ms':>11} {'small ms':>9} {'time x':>7}"
+        f"{device}, {torch.get_num_threads()} thread(s), D = {DIM}, l = b; MiB and ms of literal | with V | without V"
     )
     rows = []
-    for b, k in points:
-        row = measure(b, k, device, repeats)
-        rows.append(row)
-        print(
-            f"{k:>2} {b:>5} {row['literal_peak_mib']:>12.1f} {row['small_peak_mib']:>10.1f} {row['memory_ratio']:>9}"
-            f" {row['theory_V']:>8} {row['literal_ms']:>11.1f} {row['small_ms']:>9.1f} {row['time_ratio']:>7}",
-            flush=True,
-        )
+    for k in K_GRID:
+        for b, literal in batches(k, memory_gb).items():
+            row = measure(b, k, literal, device, repeats)
+            rows.append(row)
+            mib, ms = (
+                " | ".join(f"{row.get(f'{name}_{unit}', float('nan')):8,.1f}" for name in FORMS)
+                for unit in ("peak_mib", "ms")
+            )
+            print(f"k = {k}, b = {b:>3}   MiB {mib}   ms {ms}", flush=True)
+    widest = next(row for row in rows if row["k"] == 7 and row["b"] == LARGE_BATCH)
     card = {
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
@@ -214,6 +232,7 @@ def main(
         "memory_gb": memory_gb,
         "repeats": repeats,
         "points": rows,
+        "largest_batch": {f"{size} GB, k = 7": largest_batch(widest, size) for size in (24, 80)},
     }
     write_text_atomic(out, json.dumps(card, indent=1) + "\n")
     print(f"table: {out}")
