@@ -402,7 +402,7 @@ def commands(videos) -> Path:
 
 
 def test_fine_tuned_and_frozen_runs_stand_in_one_table(commands, videos):
-    found = results(commands).query("training != 'untrained'")
+    found = pd.DataFrame(results(commands)).query("training != 'untrained'")
     assert sorted(zip(found["training"], found["row"], strict=True)) == [
         ("fine-tuned", "0"),
         ("fine-tuned", "7-top"),
