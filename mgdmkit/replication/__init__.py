@@ -3,18 +3,23 @@
 May import everything below the shell but the inspector.
 """
 
-from mgdmkit.replication.job import reproduce_table
-from mgdmkit.replication.recipes import K_ROWS, MODULE_ROWS, Recipe, read_recipe, table_recipes
-from mgdmkit.replication.settings import Options
-from mgdmkit.replication.tables import write_comparison
+from importlib import import_module
 
-__all__ = [
-    "K_ROWS",
-    "MODULE_ROWS",
-    "Options",
-    "Recipe",
-    "read_recipe",
-    "reproduce_table",
-    "table_recipes",
-    "write_comparison",
-]
+_HOME = {
+    "K_ROWS": "recipes",
+    "MODULE_ROWS": "recipes",
+    "Options": "options",
+    "Recipe": "recipes",
+    "read_recipe": "recipes",
+    "reproduce_table": "job",
+    "table_recipes": "recipes",
+    "write_comparison": "tables",
+}
+"""Where each public name is. It is fetched when it is asked for: the shell's `--help` needs the options alone."""
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

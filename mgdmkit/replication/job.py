@@ -13,9 +13,10 @@ from pathlib import Path
 
 from mgdmkit.clip.features import read_recipe
 from mgdmkit.clip.weights import check_folder
-from mgdmkit.replication.recipes import NONE, Overrides, Recipe, table_recipes
+from mgdmkit.replication.options import Options
+from mgdmkit.replication.recipes import Recipe, table_recipes
 from mgdmkit.replication.rows import prepare, run_row, score_zero_shot
-from mgdmkit.replication.settings import DEFAULT, Options, check_settings, features_precision
+from mgdmkit.replication.settings import check_settings, features_precision
 from mgdmkit.replication.sources import Source
 from mgdmkit.replication.tables import write_table
 from mgdmkit.runs.processes import barrier, is_main
@@ -25,59 +26,44 @@ def reproduce_table(
     table: int,
     sources: Sequence[Source],
     out: Path,
-    *,
-    rows: tuple[str, ...] = (),
-    folder: Path | None = None,
-    seeds: int = 1,
-    options: Options = DEFAULT,
+    options: Options,
 ) -> Path:
     """Run rows of Table 1, 2, 3 or 7 with seeds 0 .. seeds - 1 and return its CSV; a Markdown file lies beside it.
 
     Args:
-        sources: the clips of each dataset and official split, from `open_source`.
-        rows: names of recipes; all rows of the table when empty.
-        folder: other recipes than the kit's.
+        sources: the clips of each dataset and official split, from `open_sources`.
     Raises:
         ValueError: for recipes that can't share features, or fine-tuning without videos.
         FolderError: when `out` holds runs of other data, other recipes or other options.
     """
-    asked = {"rows": rows, "folder": folder, "overrides": options.overrides}
-    jobs = [(source, job_recipes(table, source.dataset, source, **asked)) for source in sources]
+    jobs = [(source, job_recipes(table, source, options)) for source in sources]
     for source, recipes in jobs:
-        check_job(source, recipes, options)
-        check_settings(out / source.dataset, recipes, options)
+        check_job(source, recipes, out, options)
     for source, recipes in jobs:
         prepared = prepare(source, recipes[0], out / source.dataset, options)
         score_zero_shot(prepared, recipes[0])
         if not options.frozen:
             prepared = prepared.without_frames()
-        for seed in range(seeds):
+        for seed in range(options.seeds):
             for recipe in recipes:
                 run_row(recipe, prepared, seed, options)
                 if is_main():
-                    write_table(table, [source.dataset for source in sources], out, rows)
+                    write_table(table, [source.dataset for source in sources], out, options.rows)
                 barrier()
     return out / f"table{table}.csv"
 
 
-def job_recipes(
-    table: int,
-    dataset: str,
-    source: Source | None = None,
-    *,
-    rows: tuple[str, ...] = (),
-    folder: Path | None = None,
-    overrides: Overrides = NONE,
-) -> tuple[Recipe, ...]:
-    """The rows to run, with their overrides; the CLIP, where none is asked for, is the one that made the features."""
-    if overrides.clip is None and source is not None and source.is_features:
+def job_recipes(table: int, source: Source, options: Options) -> tuple[Recipe, ...]:
+    """The rows to run, changed as asked; the CLIP, where none is asked for, is the one that made the features."""
+    if options.clip is None and source.is_features:
         made = read_recipe(source.path)
-        overrides = replace(overrides, clip=made["clip"], pretrained=made.get("pretrained"))
-    return tuple(overrides.apply(recipe) for recipe in table_recipes(table, dataset, rows, folder))
+        options = replace(options, clip=made["clip"], pretrained=made.get("pretrained"))
+    listed = table_recipes(table, source.dataset, options.rows, options.recipes)
+    return tuple(recipe.changed(options) for recipe in listed)
 
 
-def check_job(source: Source | None, recipes: Sequence[Recipe], options: Options) -> None:
-    """What can be told before the work, without a source of the recipes alone; errors as `reproduce_table`."""
+def check_job(source: Source, recipes: Sequence[Recipe], out: Path, options: Options) -> None:
+    """What can be told before the work; errors as `reproduce_table`."""
     shared = {
         (r.clip, r.pretrained, r.prompt, r.corpus, r.scored, r.model.frames, features_precision(r)) for r in recipes
     }
@@ -87,8 +73,7 @@ def check_job(source: Source | None, recipes: Sequence[Recipe], options: Options
             f"precision, so they can't share features and negatives; run them one by one into other folders"
         )
     check_folder(recipes[0].clip, recipes[0].pretrained)
-    if source is None:
-        return
     if source.is_features and not options.frozen:
         raise ValueError(f"{source.path} holds features; fine-tuning needs the manifest of the videos, or add --frozen")
     source.check_splits(recipes[0].scored)
+    check_settings(out / recipes[0].dataset, recipes, options)

@@ -1,6 +1,7 @@
 """The tables of the paper as pages: Markdown from the rows of `tables.py`, which has the figures."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,57 +9,55 @@ import pandas as pd
 from mgdmkit.data.cards import dataset_card
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET
 
+Line = dict[str, Any]
+"""A row of a table: column -> its figure or text, None where there is none."""
 NAMES = {
     "zero-shot": "zero-shot CLIP",
     "without-representer": "without video representer",
     "without-discriminator": "without semantic discriminator",
 }
+HEADER = ("row", "paper Top-1", "paper Top-5", "Top-1", "95% interval", "Top-5", "N", "seeds", "runs")
+MEAN_HEADER = ("row", "paper Top-1", "paper Top-5", "mean Top-1", "mean Top-5", "splits", "Top-1 of each", "N of all")
+CORPORA = {"own": "own labels", "union": "union of labels"}
+UNLIKE = "other than in the kit's recipe, whose value stands in brackets: "
 
 
-def table_page(table: int, rows: pd.DataFrame, means: pd.DataFrame) -> str:
+def table_page(table: int, lines: Sequence[Line], means: Sequence[Line]) -> str:
     """A section for each dataset, training, split and corpus, then the means over splits.
 
     Table 7 begins with the whole, a column for each section.
     """
-    parts_of = rows.groupby(KIND, sort=False, dropna=False)
-    sections = [(_title(dict(zip(KIND, kind, strict=True))), part) for kind, part in parts_of]
-    parts = [f"# Table {table}\n"]
+    parts, sections = [f"# Table {table}\n"], _sections(lines)
     if table not in TABLE_DATASET:
-        columns = {
-            title: dict(zip(part["row"], map(_beside, part.itertuples()), strict=True)) for title, part in sections
-        }
-        listed = dict.fromkeys(rows["row"])
-        names = {row: _name(row) for row in listed} | {FULL: "MGDM"}
-        lines = [[names[row], *(column.get(row, "") for column in columns.values())] for row in listed]
-        parts.append(_table(("Top-1", *columns), lines) + "\n")
-    for title, part in sections:
-        parts += [f"## {title}\n", _table(HEADER, map(_cells, part.itertuples())) + "\n", *_notes(part), ""]
-    for _, part in means.groupby(["dataset", "training", "corpus"], sort=False):
-        title = _title(part.iloc[0].to_dict() | {"splits": "several"})
-        parts += [f"## {title}\n", _table(MEAN_HEADER, map(_mean_cells, part.itertuples())) + "\n", *_notes(part), ""]
+        columns = [{line["row"]: _beside(line) for line in section} for section in sections.values()]
+        rows = dict.fromkeys(line["row"] for line in lines)
+        names = {row: _name(row) for row in rows} | {FULL: "MGDM"}
+        whole = [[names[row], *(column.get(row, "") for column in columns)] for row in rows]
+        parts.append(_table(("Top-1", *sections), whole) + "\n")
+    for title, section in (sections | _sections(means)).items():
+        header, cells = (MEAN_HEADER, _mean_cells) if "splits" in section[0] else (HEADER, _cells)
+        parts += [f"## {title}\n", _table(header, map(cells, section)) + "\n", *_notes(section), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
-KIND = ["dataset", "training", "official_split", "corpus"]
-HEADER = ("row", "paper Top-1", "paper Top-5", "Top-1", "95% interval", "Top-5", "N", "seeds", "runs")
-MEAN_HEADER = ("row", "paper Top-1", "paper Top-5", "mean Top-1", "mean Top-5", "splits", "Top-1 of each", "N of all")
-CORPORA = {"own": "own labels", "union": "union of labels"}
+def _sections(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    """Title -> its lines."""
+    sections: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        kind = kind_name(line | {"splits": ""} if "splits" in line else line)
+        sections[f"{dataset_card(line['dataset'])['title']}: {kind}"].append(line)
+    return sections
 
 
-def _title(kind: Mapping[str, Any]) -> str:
-    return f"{dataset_card(kind['dataset'])['title']}: {kind_name(kind)}"
-
-
-def kind_name(kind: Mapping[str, Any]) -> str:
-    """ "frozen, official split 1, own labels", from the columns of a row of a table, or of a mean over splits."""
-    if not kind["training"]:
+def kind_name(line: Line) -> str:
+    """ "frozen, official split 1, own labels", of a row of a table, or of a mean over splits."""
+    if not line["training"]:
         return "no finished run yet"
-    split = kind.get("official_split")
-    where = "" if split is None or pd.isna(split) else f"official split {int(split)}"
-    if isinstance(splits := kind.get("splits"), str):
-        where = f"mean of official splits{'' if splits == 'several' else ' ' + splits}"
-    corpus = CORPORA.get(kind["corpus"], f"labels of {kind['corpus']}")
-    return ", ".join(filter(None, (kind["training"], where, corpus)))
+    where = f"official split {line['official_split']}" if line.get("official_split") else ""
+    if "splits" in line:
+        where = f"mean of official splits {line['splits']}".rstrip()
+    corpus = CORPORA.get(line["corpus"], f"labels of {line['corpus']}")
+    return ", ".join(filter(None, (line["training"], where, corpus)))
 
 
 def _name(row: str) -> str:
@@ -67,92 +66,91 @@ def _name(row: str) -> str:
     return NAMES.get(row) or (f"{k} ({kind})" if kind else k)
 
 
-def _top1(row: Any) -> str:
-    """Nothing for a row without a result."""
-    if pd.isna(row.N):
-        return ""
-    return f"{row.top1:.2f}" + ("" if pd.isna(row.top1_sd) else f" ± {row.top1_sd:.2f}")
+def _shown(figure: float | None, digits: int) -> str:
+    """Nothing where the paper prints nothing or no run is finished."""
+    return "" if figure is None or pd.isna(figure) else f"{figure:.{digits}f}"
 
 
-def _beside(row: Any) -> str:
-    printed = _percent(row.paper_top1)
-    return f"{_top1(row) or '-'} (paper {printed})" if printed else _top1(row)
+def _top1(line: Line) -> str:
+    return " ± ".join(filter(None, (_shown(line["top1"], 2), _shown(line["top1_sd"], 2))))
 
 
-def _cells(row: Any) -> list[str]:
-    cells = [_name(row.row), _percent(row.paper_top1), _percent(row.paper_top5), _top1(row)]
-    if pd.isna(row.N):
-        return [*cells, *[""] * (len(HEADER) - len(cells))]
-    interval, runs = f"{row.top1_low:.1f} - {row.top1_high:.1f}", row.runs.replace("; ", "<br>")
-    return [*cells, interval, f"{row.top5:.2f}", str(int(row.N)), str(int(row.seeds)), runs]
+def _beside(line: Line) -> str:
+    printed = _shown(line["paper_top1"], 1)
+    return f"{_top1(line) or '-'} (paper {printed})" if printed else _top1(line)
 
 
-def _mean_cells(row: Any) -> list[str]:
-    cells = [_name(row.row), _percent(row.paper_top1), _percent(row.paper_top5), f"{row.top1:.2f}", f"{row.top5:.2f}"]
-    return [*cells, row.splits, row.top1_of_splits, str(row.N)]
+def _interval(line: Line) -> str:
+    return " - ".join(filter(None, (_shown(line["top1_low"], 1), _shown(line["top1_high"], 1))))
 
 
-def _notes(part: pd.DataFrame) -> list[str]:
-    done = part[part["N"].notna() & (part["row"] != "zero-shot")]
-    notes = [f"- **Not comparable with the paper's figures:** {text}." for text in _distinct(done["unlike_the_paper"])]
-    if "frozen" in set(done["training"]):
+def _papers(line: Line) -> tuple[str, str, str]:
+    return _name(line["row"]), _shown(line["paper_top1"], 1), _shown(line["paper_top5"], 1)
+
+
+def _cells(line: Line) -> list[str]:
+    counts, runs = [_shown(line[name], 0) for name in ("N", "seeds")], line["runs"] or ""
+    return [*_papers(line), _top1(line), _interval(line), _shown(line["top5"], 2), *counts, runs.replace("; ", "<br>")]
+
+
+def _mean_cells(line: Line) -> list[str]:
+    figures = [_shown(line[name], 2) for name in ("top1", "top5")]
+    return [*_papers(line), *figures, line["splits"], line["top1_of_splits"], str(line["N"])]
+
+
+def _notes(section: Sequence[Line]) -> list[str]:
+    done = [line for line in section if line["N"] and line["row"] != "zero-shot"]
+    unlike = _distinct(done, "unlike_the_paper")
+    notes = [f"- **Not comparable with the paper's figures:** {text}." for text in unlike]
+    if "frozen" in _distinct(done, "training"):
         notes.append("- CLIP is frozen here and trained in the paper; its figures stand beside for orientation.")
     notes += _notes_by_row(done, "batch_note", "")
     notes += _notes_by_row(done, "unlike_the_recipe", UNLIKE)
-    if clips := _distinct(done["clip"]):
+    if clips := _distinct(done, "clip"):
         notes.append(f"- CLIP: {', '.join(clips)}.")
-    if "splits" in part:
+    if "splits" in section[0]:
         return [*notes, "- The paper's figures are of official split 1, as far as its counts of clips tell."]
     notes += _notes_by_row(done, "exclude", "not mined for each other, ", but="none")
     notes += _notes_by_row(done, "features_precision", "features computed in ", but="fp32")
-    if (done["seeds"] > 1).any():
+    if any(line["seeds"] > 1 for line in done):
         notes.append("- Top-1 of several seeds: mean ± sample standard deviation; the interval is that of N videos.")
     return notes
 
 
-UNLIKE = "other than in the kit's recipe, whose value stands in brackets: "
-
-
-def _notes_by_row(
-    done: pd.DataFrame, column: str, before: str, *, but: str = "", names: Callable[[str], str] = _name
-) -> list[str]:
-    """A line for each text of a column except `but`, naming its rows unless they are all."""
+def _notes_by_row(done: Sequence[Line], column: str, before: str, *, but: str = "") -> list[str]:
+    """A note for each text of a column except `but`, naming its rows unless they are all."""
     notes = []
-    for text in _distinct(done[column]):
-        rows = done.loc[done[column] == text, "row"]
-        which = "" if len(rows) == len(done) else f"{', '.join(map(names, rows))}: "
+    for text in _distinct(done, column):
+        names = [line.get("method") or _name(line["row"]) for line in done if line[column] == text]
+        note = ("" if len(names) == len(done) else f"{', '.join(names)}: ") + before + text
         if text != but:
-            notes.append(f"- {(which + before + text)[0].upper()}{(which + before + text)[1:]}.")
+            notes.append(f"- {note[0].upper()}{note[1:]}.")
     return notes
 
 
-def comparison_page(table: int, rows: pd.DataFrame) -> str:
+def comparison_page(table: int, lines: Sequence[Line]) -> str:
+    """Tables 4-6: the lines without N are cited, the others ours."""
     header = ("method", "pretraining", "input", "Top-1", "Top-5", "95% interval", "N")
-    lines = []
-    for row in rows.itertuples():
-        own = not pd.isna(row.N)
-        interval, n = (f"{row.top1_low:.1f} - {row.top1_high:.1f}", str(int(row.N))) if own else ("", "")
-        given = "" if pd.isna(row.input) else row.input.replace("^2", "²")
-        lines.append([row.method, row.pretraining, given, _percent(row.top1), _percent(row.top5), interval, n])
-    title = f"# Table {table}: {dataset_card(TABLE_DATASET[table])['title']}\n"
-    ours = rows[rows["N"].notna()].rename(columns={"method": "row"})
+    cells = []
+    for line in lines:
+        given = line["method"], line["pretraining"], line["input"].replace("^2", "²")
+        cells.append([*given, _shown(line["top1"], 1), _shown(line["top5"], 1), _interval(line), _shown(line["N"], 0)])
+    ours = [line for line in lines if line["N"]]
     notes = ["- The figures of all methods without N are cited from the paper."]
-    notes += [f"- **Not comparable with the others:** {text}." for text in _distinct(ours["unlike_the_paper"])]
-    notes += _notes_by_row(ours, "batch_note", "ours: ", names=str)
-    notes += _notes_by_row(ours, "unlike_the_recipe", f"ours: {UNLIKE}", names=str)
-    if ours.empty:
+    notes += [f"- **Not comparable with the others:** {text}." for text in _distinct(ours, "unlike_the_paper")]
+    notes += _notes_by_row(ours, "batch_note", "ours: ")
+    notes += _notes_by_row(ours, "unlike_the_recipe", f"ours: {UNLIKE}")
+    if not ours:
         command = f"mgdm reproduce --table {table - 3} --rows {FULL} --data FILE --out FOLDER"
         notes.append(f"- No run of ours yet: `{command}` makes one.")
-    return "\n".join([title, _table(header, lines), "", *notes]) + "\n"
+    title = f"# Table {table}: {dataset_card(TABLE_DATASET[table])['title']}\n"
+    return "\n".join([title, _table(header, cells), "", *notes]) + "\n"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None or pd.isna(value) else f"{value:.1f}"
-
-
-def _distinct(values: Iterable[Any]) -> list[str]:
-    return [text for text in dict.fromkeys(values) if isinstance(text, str) and text]
+def _distinct(lines: Sequence[Line], column: str) -> list[str]:
+    """The texts of a column, once each."""
+    return list(dict.fromkeys(line[column] for line in lines if line[column]))

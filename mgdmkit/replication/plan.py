@@ -19,17 +19,16 @@ from huggingface_hub import constants, try_to_load_from_cache
 
 from mgdmkit.clip.features import SHARD_SIZE
 from mgdmkit.clip.weights import activation_doubt, openai_download
-from mgdmkit.config import FineTuneConfig, MGDMConfig
-from mgdmkit.data.cards import dataset_card, dataset_classes
+from mgdmkit.config import MGDMConfig
+from mgdmkit.data.cards import dataset_card
 from mgdmkit.data.corpus import mining_corpus
 from mgdmkit.evaluation.complexity import count, parts
 from mgdmkit.model import MGDM
 from mgdmkit.replication.job import check_job
+from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
 from mgdmkit.replication.rows import batch_note, corpus_labels, run_folder
-from mgdmkit.replication.settings import DEFAULT, Options, check_settings
-from mgdmkit.replication.sources import Source, expected_clips, manifest_command
-from mgdmkit.runs.processes import world_size
+from mgdmkit.replication.sources import Source, manifest_command
 
 TFLOPS = {"fine-tuned": (94.0, 37.0), "frozen": (0.1,)}
 """What a machine is taken to reach, in 1e12 operations a second, two for a multiply-add. To train CLIP, too, an A100 in
@@ -42,49 +41,41 @@ SCORED_TOGETHER = 64  # videos that share the discriminator's pass over the clas
 def plan(
     table: int,
     recipes: Sequence[Recipe],
-    source: Source | None,
+    source: Source,
     out: Path,
+    options: Options,
     *,
-    seeds: int = 1,
-    options: Options = DEFAULT,
     tflops: float | None = None,
     again: bool = False,
-    absent: Path | None = None,
 ) -> str:
-    """The plan of a table for one dataset and official split, as text; without a source, for the whole dataset.
+    """The plan of a table for one dataset and official split, as text; of one that is not there, for all of it.
 
     Args:
         recipes: the rows to run.
         tflops: 1e12 operations a second that the machine reaches; `TFLOPS` when not given.
         again: another split of the dataset was planned before: it has told the recipes, and made the features.
-        absent: without a source, where its manifest was looked for.
     Raises:
         ValueError, FolderError: as `reproduce_table` would.
     """
-    dataset, recipe = recipes[0].dataset, recipes[0]
-    rates = TFLOPS[options.training] if tflops is None else (tflops,)
+    recipe, rates = recipes[0], TFLOPS[options.training] if tflops is None else (tflops,)
     if min(rates) <= 0:
         raise ValueError(f"tflops must be positive, not {tflops}")
-    check_job(source, recipes, options)
-    check_settings(out / dataset, recipes, options)
-    clips = _clips(source, recipe)
+    check_job(source, recipes, out, options)
+    clips = {split: source.count(split) for split in ("train", recipe.scored)} | {"classes": len(source.classes)}
     lines = [] if again else [_told(recipe, options) for recipe in recipes]
-    split = f", official split {source.official_split}" if source and source.official_split else ""
-    title = f"Table {table}, {dataset_card(dataset)['title']}{split}, {options.training}"
+    split = f", official split {source.official_split}" if source.official_split else ""
+    title = f"Table {table}, {dataset_card(recipe.dataset)['title']}{split}, {options.training}"
     lines += [f"{title}: a dry run, nothing is written", _data_line(source, recipe, clips)]
-    if note := batch_note(recipe.train.batch_size * world_size(), recipe.paper_batch):
+    if note := batch_note(recipe):
         cure = f"torchrun on more GPUs or --batch-size {recipe.paper_batch} makes it the paper's"
         lines.append(f"{note[0].upper()}{note[1:]}; {cure}")
-    lines += [*missing(source, recipe, absent), ""]
+    lines += [*missing(source, recipe), ""]
     try:
-        costs = [] if again else [_encoding(source, recipe, out, clips)]
-        for recipe in recipes:
-            states = _states(recipe, source, out, seeds, options)
-            decoded = 0 if options.frozen else recipe.train.epochs * clips["train"] + clips[recipe.scored]
-            costs.append(Cost(recipe.row, row_pmac(recipe, clips, options.frozen), decoded, states))
-        lines += [_cost_table(costs, rates)]
+        costs = [] if again else [_encoding(source, recipe, out)]
+        costs += [_training(source, recipe, out, clips, options) for recipe in recipes]
+        lines.append(_cost_table(costs, rates))
     except ValueError as error:  # of a backbone that can't be counted
-        lines += [f"no estimate of the cost: {error}"]
+        lines.append(f"no estimate of the cost: {error}")
     return "\n".join(lines)
 
 
@@ -94,16 +85,17 @@ def _told(recipe: Recipe, options: Options) -> str:
     return f"{title}\n{recipe.to_text()}\n"
 
 
-def missing(source: Source | None, recipe: Recipe, absent: Path | None = None) -> list[str]:
+def missing(source: Source, recipe: Recipe) -> list[str]:
     """A line for each thing that isn't there: the manifest, clips of it, weights of CLIP."""
     found = []
-    if source is None:
-        found.append(f"missing: {absent or 'the data, --data'}; `{manifest_command(recipe.dataset, absent)}` makes it")
+    if source.absent:
+        cure = manifest_command(recipe.dataset, source.path)
+        found.append(f"missing: {source.path or 'the data, --data'}; `{cure}` makes it")
     elif not source.is_features:
         paths = source.manifest().video_paths
         if absent := [path for path in paths if not path.is_file()]:
             found.append(f"missing: {len(absent):,} of {len(paths):,} clips, first {absent[0]}")
-    if source is None or not source.is_features:
+    if not source.is_features:
         found += _missing_weights(recipe.clip, recipe.pretrained)
     return found
 
@@ -132,20 +124,17 @@ def row_pmac(recipe: Recipe, clips: dict[str, int], frozen: bool) -> float:
         clips: of the splits train and `recipe.scored`, and "classes".
         frozen: on cached features, without CLIP's image encoder.
     """
-    clip, b = _clip_gmac(recipe.clip, recipe.model.frames), recipe.train.batch_size
-    frames = recipe.model.frames
+    frames, b = recipe.model.frames, recipe.train.batch_size
+    clip = _clip_gmac(recipe.clip, frames)
     model = replace(recipe.model, dim=round(1e9 * clip["attention over frames (eq. 15)"] / frames))  # T x D of one text
     step = 3 * module_gmac(model, recipe.train.k, groups=b, together=b)
     look = module_gmac(model, 0, groups=clips["classes"], together=SCORED_TOGETHER)
     if not frozen:
-        step += _image_passes(recipe.finetune) * clip["image encoder"]
+        # What a step of the image encoder is worth in forward passes, at most: with some blocks frozen it is less.
+        passes = 1 if recipe.finetune.freeze == "image" else 3 + recipe.finetune.grad_checkpointing
+        step += passes * clip["image encoder"]
         look += clip["image encoder"]
     return (step * clips["train"] * recipe.train.epochs + look * clips[recipe.scored]) / 1e6
-
-
-def _image_passes(finetuning: FineTuneConfig) -> float:
-    """Forward passes that a step of the image encoder is worth, at most: with some blocks frozen it is less."""
-    return 1 if finetuning.freeze == "image" else 3 + finetuning.grad_checkpointing
 
 
 @cache
@@ -175,77 +164,60 @@ def _clip_gmac(clip: str, frames: int) -> pd.Series:
 
 
 class Cost(NamedTuple):
-    """Of one piece of work, for each of its runs."""
+    """Of what is left to do of one piece of work."""
 
     name: str
     pmac: float
     """1e15 multiply-adds."""
     decoded: int
     """Clips that are read."""
-    states: tuple[str, ...] = ("",)
+    states: str = ""
     """Of its runs: finished, begun or to run."""
 
 
-def _encoding(source: Source | None, recipe: Recipe, out: Path, clips: dict[str, int]) -> Cost:
+def _encoding(source: Source, recipe: Recipe, out: Path) -> Cost:
     """Features of the clips that have none yet, and the texts of the corpus."""
     name = "features of all clips"
-    if source is not None and source.is_features:
+    if source.is_features:
         return Cost(name, 0.0, 0)
     shards = len(list((out / recipe.dataset / "features").glob("frames-*.safetensors")))
-    labels = mining_corpus([row.label for row in dataset_classes(recipe.dataset)], corpus_labels(recipe.corpus))
+    labels = mining_corpus(source.classes, corpus_labels(recipe.corpus))
     gmac = _clip_gmac(recipe.clip, recipe.model.frames)
-    left = max(0, clips["all"] - shards * SHARD_SIZE)
+    left = max(0, len(source.table) - shards * SHARD_SIZE)
     return Cost(name, (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6, left)
 
 
-def _clips(source: Source | None, recipe: Recipe) -> dict[str, int]:
-    """Clips of each split and of all, and classes."""
-    if source is None:
-        expected, clips = expected_clips(recipe.dataset), dataset_card(recipe.dataset)["clips"]
-        return {**expected, "all": clips or sum(expected.values()), "classes": len(dataset_classes(recipe.dataset))}
-    counts = {split: source.count(split) for split in ("train", recipe.scored)}
-    return {**counts, "all": len(source.table), "classes": len(source.classes)}
+def _training(source: Source, recipe: Recipe, out: Path, clips: dict[str, int], options: Options) -> Cost:
+    """Of the seeds of a row that are not finished."""
+    states = []
+    for seed in range(options.seeds):
+        run = run_folder(recipe, source.official_split, out / recipe.dataset, options.training, seed)
+        finished, begun = (run / "result.json").is_file(), (run / "config.json").is_file()
+        states.append("finished" if finished else "begun" if begun else "to run")
+    left = options.seeds - states.count("finished")
+    decoded = 0 if options.frozen else recipe.train.epochs * clips["train"] + clips[recipe.scored]
+    return Cost(recipe.row, left * row_pmac(recipe, clips, options.frozen), left * decoded, ", ".join(states))
 
 
-def _data_line(source: Source | None, recipe: Recipe, clips: dict[str, int]) -> str:
-    counts = (
-        f"{clips['train']:,} train and {clips[recipe.scored]:,} {recipe.scored} clips of {clips['classes']} classes"
-    )
-    if source is None:
+def _data_line(source: Source, recipe: Recipe, clips: dict[str, int]) -> str:
+    scored = f"{clips[recipe.scored]:,} {recipe.scored}"
+    counts = f"{clips['train']:,} train and {scored} clips of {clips['classes']} classes"
+    if source.absent:
         return f"the whole dataset has {counts}"
     unlike = source.unlike_the_paper(recipe.scored)
     return f"{source.path}: {counts}" + (f"\nnot comparable with the paper's figures: {unlike}" if unlike else "")
 
 
 def _cost_table(costs: Sequence[Cost], rates: Sequence[float]) -> str:
-    """A line for each piece of work, and what is left of it all; what is finished costs nothing."""
-    lines, left, decoded = [f"{'':24}{'PMAC':>12}" + "".join(f"{f'h at {rate:g}':>12}" for rate in rates)], 0.0, 0
-    for cost in costs:
-        runs = sum(state != "finished" for state in cost.states)
-        left, decoded = left + cost.pmac * runs, decoded + cost.decoded * runs
-        lines.append(_cost_line(cost.name, cost.pmac * runs, rates) + f"  {', '.join(cost.states)}".rstrip())
+    """A line for each piece of work, and one for all."""
+    decoded = sum(cost.decoded for cost in costs)
+    lines = [f"{'':24}{'PMAC':>12}" + "".join(f"{f'h at {rate:g}':>12}" for rate in rates)]
+    for cost in (*costs, Cost("together", sum(cost.pmac for cost in costs), decoded)):
+        hours = "".join(f"{2 * cost.pmac * 1e15 / (rate * 1e12) / 3600:12.2g}" for rate in rates)
+        lines.append(f"{cost.name:24}{cost.pmac:12.4g}{hours}  {cost.states}".rstrip())
     lines += [
-        _cost_line("together", left, rates),
         "PMAC: 1e15 multiply-adds; h at R: hours at R e12 operations a second. Give your machine's with --tflops.",
         f"Not in it: decoding {decoded:,} clips, {decoded * DECODING / 3600:.2g} hours of one core at "
         f"{1000 * DECODING:.0f} ms a clip, shared by those that decode; and the optimiser's steps.",
     ]
     return "\n".join(lines)
-
-
-def _cost_line(name: str, pmac: float, rates: Sequence[float]) -> str:
-    return f"{name:24}{pmac:12.4g}" + "".join(f"{_hours(pmac, rate):12.2g}" for rate in rates)
-
-
-def _hours(pmac: float, rate: float) -> float:
-    return 2 * pmac * 1e15 / (rate * 1e12) / 3600
-
-
-def _states(recipe: Recipe, source: Source | None, out: Path, seeds: int, options: Options) -> tuple[str, ...]:
-    """Of each seed: finished, begun, or to run."""
-    states = []
-    for seed in range(seeds):
-        folder = run_folder(recipe, source and source.official_split, out / recipe.dataset, options.training, seed)
-        finished, begun = (folder / "result.json").is_file(), (folder / "config.json").is_file()
-        states.append("finished" if finished else "begun" if begun else "to run")
-    return tuple(states)

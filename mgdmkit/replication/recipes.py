@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice, check_counts
 from mgdmkit.data.cards import DATASETS
+from mgdmkit.replication.options import Runs
 from mgdmkit.resources import resource
 
 RECIPES = resource("recipes")
@@ -78,16 +79,12 @@ class Recipe(Config):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """As `Config.from_dict`, also for the parts; `ValueError` for an unknown or a missing key."""
-        parts: dict[str, type[Config]] = {"model": MGDMConfig, "train": TrainConfig, "finetune": FineTuneConfig}
+        """As `Config.from_dict`, also for the parts; `TypeError` names a missing key."""
         values = {"pretrained": None, "paper": {}, **values, "corpus": tuple(values.get("corpus", ()))}
-        for name, part in parts.items():
-            values[name] = part.from_dict(values.get(name, {}))
+        parts: dict[str, type[Config]] = {"model": MGDMConfig, "train": TrainConfig, "finetune": FineTuneConfig}
+        values |= {name: part.from_dict(values.get(name, {})) for name, part in parts.items()}
         values["paper"] = {table: Printed.from_dict(printed) for table, printed in values["paper"].items()}
-        try:
-            return super().from_dict(values)
-        except TypeError as error:  # names the keys that are missing
-            raise ValueError(str(error).split("() ")[-1]) from error
+        return super().from_dict(values)
 
     @property
     def corpus_name(self) -> str:
@@ -100,51 +97,31 @@ class Recipe(Config):
         """What the paper prints for this row in one of its tables."""
         return self.paper.get(f"table{table}")
 
+    def changed(self, options: Runs) -> Self:
+        """The recipe with those of the options in it that are not None; `ValueError` for what no recipe may have."""
+        given = {name: value for name, value in options.to_dict().items() if value is not None}
+
+        def laid_over(part: Config) -> Config:
+            return replace(part, **{name: given[name] for name in given.keys() & part.to_dict().keys()})
+
+        changed: dict[str, Any] = {"train": laid_over(self.train), "finetune": laid_over(self.finetune)}
+        if "clip" in given:
+            changed |= {"clip": given["clip"], "pretrained": given.get("pretrained")}
+        if options.corpus not in (None, self.corpus_name):
+            changed["corpus"] = (self.dataset,) if options.corpus == "own" else UNION
+        return replace(self, **changed)
+
+    def in_force(self, *, frozen: bool) -> dict[str, Any]:
+        """What decides a run, as JSON has it, but for the seed; nothing of `finetune` where CLIP stays frozen."""
+        left_out = {"paper", "finetune"} if frozen else {"paper"}
+        values = json.loads(json.dumps({name: part for name, part in self.to_dict().items() if name not in left_out}))
+        del values["train"]["seed"]
+        return values
+
     def to_text(self) -> str:
         """The whole recipe as JSON, a line for each part."""
         lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in self.to_dict().items()]
         return "{\n" + ",\n".join(lines) + "\n}"
-
-
-@dataclass(frozen=True)
-class Overrides(Config):
-    """What a run does otherwise than its recipe says; None leaves that as it is."""
-
-    clip: str | None = None
-    pretrained: str | None = None
-    """In force with `clip`, also when None."""
-    corpus: Literal["own", "union"] | None = None
-    """The dataset's own labels, or those of all three."""
-    batch_size: int | None = None
-    accumulate: int | None = None
-    precision: Literal["auto", "bf16", "fp16", "fp32"] | None = None
-    grad_checkpointing: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.corpus is not None:
-            check_choice("corpus", self.corpus, ("own", "union"))
-
-    def given(self) -> dict[str, Any]:
-        """Those that are not None."""
-        return {name: value for name, value in self.to_dict().items() if value is not None}
-
-    def apply(self, recipe: Recipe) -> Recipe:
-        """The recipe with them in it; `ValueError` for values that no recipe may have."""
-        given = self.given()
-        training = {name: given[name] for name in ("batch_size", "accumulate", "precision") if name in given}
-        tuning = {name: given[name] for name in ("grad_checkpointing",) if name in given}
-        changed: dict[str, Any] = {
-            "train": replace(recipe.train, **training),
-            "finetune": replace(recipe.finetune, **tuning),
-        }
-        if self.clip is not None:
-            changed |= {"clip": self.clip, "pretrained": self.pretrained}
-        if self.corpus not in (None, recipe.corpus_name):
-            changed["corpus"] = (recipe.dataset,) if self.corpus == "own" else UNION
-        return replace(recipe, **changed)
-
-
-NONE = Overrides()
 
 
 def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:
@@ -196,18 +173,17 @@ def unlike_the_kit(recipe: Recipe, *, frozen: bool) -> str:
     Args:
         frozen: CLIP isn't trained, so that `finetune` is not in force.
     """
-    files = _files(recipe.dataset, recipe.row, RECIPES)
-    here, kit = _in_force(recipe, frozen), _in_force(_read(recipe.row, [f for f in files if f.is_file()]), frozen)
+    files = [file for file in _files(recipe.dataset, recipe.row, RECIPES) if file.is_file()]
+    here, kit = (_flat(one, frozen) for one in (recipe, _read(recipe.row, files)))
     return ", ".join(f"{key}={here[key]} ({kit[key]})" for key in here if here[key] != kit[key])
 
 
-def _in_force(recipe: Recipe, frozen: bool) -> dict[str, Any]:
-    """What decides a run but for its seed: "train.lr" and the like -> value."""
-    values = recipe.to_dict() | {"corpus": recipe.corpus_name}
-    parts = {"model": values.pop("model"), "train": values.pop("train"), "finetune": values.pop("finetune")}
-    flat = {name: value for name, value in values.items() if name != "paper"}
-    flat |= {f"{part}.{name}": value for part, held in parts.items() for name, value in held.items()}
-    return {key: value for key, value in flat.items() if key != "train.seed" and not (frozen and "finetune." in key)}
+def _flat(recipe: Recipe, frozen: bool) -> dict[str, Any]:
+    """What is in force: "train.lr" and the like -> value."""
+    flat: dict[str, Any] = {}
+    for name, value in (recipe.in_force(frozen=frozen) | {"corpus": recipe.corpus_name}).items():
+        flat |= {f"{name}.{key}": held for key, held in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,9 @@ from mgdmkit.evaluation.scores import score
 from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
 from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives, zero_shot_logits
+from mgdmkit.replication.options import Options, Runs
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
-from mgdmkit.replication.settings import UNTRAINED, Options, exclusions, features_precision, record_settings, settings
+from mgdmkit.replication.settings import UNTRAINED, exclusions, features_precision, record_settings
 from mgdmkit.replication.sources import Source
 from mgdmkit.runs.processes import choose_device, is_main, main_first, map_rows, world_size
 from mgdmkit.training.finetuning import finetune, finetuned_features
@@ -48,8 +49,6 @@ class Prepared:
 
     source: Source
     root: Path
-    folder: Path
-    """Of the features."""
     features: Features
     texts: CorpusTexts
     negatives: Negatives
@@ -69,9 +68,8 @@ class Prepared:
 
 def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
     """Features, texts of the corpus and mined negatives of a dataset under `root`, made or loaded."""
-    where = str(choose_device(options.device))
+    where, folder, clip = str(choose_device(options.device)), source.features_folder(root), None
     if source.is_features:
-        folder, clip = source.path, None
         made = read_recipe(folder)
         if (made["frames"], made["prompt"]) != (recipe.model.frames, recipe.prompt):
             raise ValueError(
@@ -80,17 +78,10 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
             )
         features = load_features(folder, source.official_split)
     else:
-        folder = root / "features"
         clip = load_clip(recipe.clip, recipe.pretrained, where, precision=features_precision(recipe))
-        features = extract_features(
-            read_manifest(source.path),  # as it is: one folder serves all official splits
-            clip,
-            folder,
-            frames=recipe.model.frames,
-            prompt=recipe.prompt,
-            workers=options.workers,
-            quiet=options.quiet,
-        )
+        every = read_manifest(source.path)  # as it is: one folder serves all official splits
+        asked = {"frames": recipe.model.frames, "prompt": recipe.prompt}
+        features = extract_features(every, clip, folder, **asked, workers=options.workers, quiet=options.quiet)
         features = replace(features, clips=features.clips.assign(split=list(source.table["split"])))
     labels = mining_corpus(features.classes, corpus_labels(recipe.corpus))
     with main_first():
@@ -100,7 +91,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
     mined = root / f"negatives-{recipe.corpus_name}.csv"
     negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
-    return Prepared(source, root, folder, features, texts, negatives, clip)
+    return Prepared(source, root, features, texts, negatives, clip)
 
 
 def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:
@@ -122,34 +113,32 @@ def run_row(recipe: Recipe, prepared: Prepared, seed: int, options: Options) -> 
     """
     folder = run_folder(recipe, prepared.source.official_split, prepared.root, options.training, seed)
     with main_first():
-        record_settings(folder, settings(recipe, options))
+        record_settings(folder, recipe, options)
     recipe = replace(recipe, train=replace(recipe.train, seed=seed))
     run = _run_frozen if options.frozen else _run_finetuned
     logits = run(recipe, prepared, folder, options)  # also where a result is there: it has to be of this very run
-    batch = recipe.train.batch_size * world_size()
     own = {
         "corpus": recipe.corpus_name,
-        "batch": batch,
+        "batch": recipe.train.batch_size * world_size(),
         "paper_batch": recipe.paper_batch,
-        "batch_note": batch_note(batch, recipe.paper_batch),
+        "batch_note": batch_note(recipe),
         "precision": recipe.train.precision,
         "unlike_the_recipe": unlike_the_kit(recipe, frozen=options.frozen),
         "exclude": exclusions(options.exclude),
         "exclude_files": list(map(str, options.exclude)),
     }
-    _write_result(folder, logits, recipe, prepared, options.training, seed, own)
+    _write_result(folder, logits, recipe, prepared, options.training, own)
     return folder
 
 
-def batch_note(batch: int, paper: int) -> str:
-    """What another batch than the paper's means for a row; "" for the paper's."""
+def batch_note(recipe: Recipe) -> str:
+    """What another batch than the paper's, on all processes, means for a row; "" for the paper's."""
+    batch, paper = recipe.train.batch_size * world_size(), recipe.paper_batch
     if batch == paper:
         return ""
     less = "fewer" if batch < paper else "more"
-    return (
-        f"batches of {batch} videos, {paper} in the paper: a video meets the groups of {less} others, so that this is "
-        f"not the paper's row"
-    )
+    meets = f"a video meets the groups of {less} others, so that this is not the paper's row"
+    return f"batches of {batch} videos, {paper} in the paper: {meets}"
 
 
 def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
@@ -168,7 +157,7 @@ def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Optio
         quiet=options.quiet,
     )
     if is_main():
-        write_labels(folder, read_recipe(prepared.folder))
+        write_labels(folder, read_recipe(prepared.source.features_folder(prepared.root)))
     return map_rows(lambda frames: predict(model, frames, texts[:C]), scored.frame_features)
 
 
@@ -188,28 +177,29 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         device=options.device,
         quiet=options.quiet,
     )
-    clips, decoding = prepared.source.manifest(recipe.scored), {"workers": options.workers, "quiet": options.quiet}
-    cached = finetuned_features(folder, clips, device=options.device, **decoding)
+    cached = scored_features(folder, recipe, prepared.source, options)
     return map_rows(lambda frames: predict(network.mgdm, frames, cached.text_features), cached.frame_features)
+
+
+def scored_features(run: Path, recipe: Recipe, source: Source, options: Runs) -> Features:
+    """Of the clips that are scored, as the CLIP of a fine-tuned run sees them."""
+    clips = source.manifest(recipe.scored)
+    return finetuned_features(run, clips, workers=options.workers, device=options.device, quiet=options.quiet)
 
 
 def score_zero_shot(prepared: Prepared, recipe: Recipe) -> None:
     """Frozen CLIP without any training, as a run of its own."""
     part = prepared.features.split(recipe.scored)
-    recipe = replace(recipe, row="zero-shot")
+    recipe = replace(recipe, row="zero-shot", train=replace(recipe.train, seed=0))
     folder = run_folder(recipe, prepared.source.official_split, prepared.root, UNTRAINED, 0)
     logits = zero_shot_logits(part.frame_features, part.text_features)
-    _write_result(folder, logits, recipe, prepared, UNTRAINED, 0, {})
+    _write_result(folder, logits, recipe, prepared, UNTRAINED, {})
 
 
 def _write_result(
-    folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepared, training: str, seed: int, own: dict[str, Any]
+    folder: Path, logits: Tensor, recipe: Recipe, prepared: Prepared, training: str, own: dict[str, Any]
 ) -> None:
-    """The scores of a run, and what a table has to say about them; shares in percent.
-
-    Args:
-        own: what only a trained run has to say.
-    """
+    """The scores of a run, and what a table has to say about them, `own` of a trained run alone; shares in percent."""
     source, features = prepared.source, prepared.features
     scores = score(logits, features.split(recipe.scored).labels)
     result: dict[str, Any] = {
@@ -218,9 +208,9 @@ def _write_result(
         "training": training,
         "official_split": source.official_split,
         "scored": recipe.scored,
-        "seed": seed,
+        "seed": recipe.train.seed,
         "clip": f"{recipe.clip} {recipe.pretrained}" if recipe.pretrained else recipe.clip,
-        "features_precision": read_recipe(prepared.folder).get("precision", "fp32"),
+        "features_precision": read_recipe(source.features_folder(prepared.root)).get("precision", "fp32"),
         **own,
         "N": scores.top1.n,
         "unlike_the_paper": source.unlike_the_paper(recipe.scored),

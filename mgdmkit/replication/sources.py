@@ -3,15 +3,14 @@
 They come as a manifest, or as a folder of features, which is enough where CLIP stays frozen.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mgdmkit.clip.features import read_recipe
-from mgdmkit.config import check_choice
-from mgdmkit.data.cards import DATASETS, dataset_card, dataset_classes
+from mgdmkit.data.cards import DATASETS, classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.data.corpus import normalise
 from mgdmkit.data.manifest import Manifest, ManifestError, official_splits, read_manifest, take_official_split
 
@@ -23,8 +22,8 @@ PAPER_KINETICS = {"train": 234_619, "val": 19_761}
 class Source:
     """The clips of one dataset, or of a part of it."""
 
-    path: Path
-    """A manifest, or a folder made by `mgdm features`."""
+    path: Path | None
+    """A manifest, or a folder made by `mgdm features`; perhaps not there, see `whole_dataset`."""
     dataset: str
     table: pd.DataFrame
     """N rows: id, label, and split, which is that of the official split in force."""
@@ -34,11 +33,19 @@ class Source:
 
     @property
     def is_features(self) -> bool:
-        return self.path.is_dir()
+        return self.path is not None and self.path.is_dir()
+
+    @property
+    def absent(self) -> bool:
+        return self.path is None or not self.path.exists()
 
     def manifest(self, split: str | None = None) -> Manifest:
         """The clips of a split, or all; only for a source that is a manifest."""
         return read_manifest(self.path, split, official_split=self.official_split)
+
+    def features_folder(self, root: Path) -> Path:
+        """Where its features are, or will be made, if what is made of it lies under `root`."""
+        return self.path if self.is_features else root / "features"
 
     def count(self, split: str) -> int:
         """Clips of a split."""
@@ -56,12 +63,11 @@ class Source:
     def unlike_the_paper(self, scored: str) -> str:
         """What is missing or other than in the paper, "" for nothing; then scores aren't comparable."""
         expected = expected_clips(self.dataset, self.official_split)
-        found = [f"{self.count(split):,} of {expected[split]:,} {split} clips" for split in ("train", scored)]
-        differ = any(self.count(split) != expected[split] for split in ("train", scored))
-        all_classes = len(dataset_classes(self.dataset))
-        if not differ and len(self.classes) == all_classes:
+        counts = {f"{split} clips": (self.count(split), expected[split]) for split in ("train", scored)}
+        counts["classes"] = len(self.classes), len(dataset_classes(self.dataset))
+        if all(found == wanted for found, wanted in counts.values()):
             return ""
-        return ", ".join([*found, f"{len(self.classes)} of {all_classes} classes"])
+        return ", ".join(f"{found:,} of {wanted:,} {name}" for name, (found, wanted) in counts.items())
 
 
 def expected_clips(dataset: str, official_split: int | None = None) -> dict[str, int]:
@@ -71,12 +77,13 @@ def expected_clips(dataset: str, official_split: int | None = None) -> dict[str,
     return dataset_card(dataset)["splits"][f"split{official_split or 1}"]
 
 
-def open_source(path: Path, dataset: str | None = None, official_split: int | None = None) -> Source:
-    """Read a manifest or the list of a feature folder; no video and no feature is opened.
+def open_sources(path: Path, dataset: str | None = None, splits: Iterable[int] = ()) -> list[Source]:
+    """Read a manifest or the list of a feature folder, once for each official split; no video or feature is opened.
 
     Args:
         dataset: what it should be; None: what its labels say.
-        official_split: which of split1, split2, split3; None takes the first, where there are such.
+        splits: which of split1, split2, split3; the first when empty. A dataset without such, as Kinetics-400, is
+            taken as it is.
     Raises:
         FileNotFoundError: with the command that makes the manifest of this dataset.
         ManifestError, FolderError: as `read_manifest` and `load_features`.
@@ -91,23 +98,22 @@ def open_source(path: Path, dataset: str | None = None, official_split: int | No
     else:
         manifest = read_manifest(path)
         table, classes = manifest.table, manifest.classes
-    if official_split is None and "split1" in official_splits(list(table)):
-        official_split = 1
-    table = take_official_split(table, official_split, path)
-    return Source(path, dataset_of(classes, path, dataset), table, classes, official_split)
+    dataset = dataset_of(classes, path, dataset)
+    numbers: Iterable[int | None] = splits
+    if not splits or "split1" not in dataset_card(dataset)["splits"]:
+        numbers = (1 if "split1" in official_splits(list(table)) else None,)
+    return [Source(path, dataset, take_official_split(table, number, path), classes, number) for number in numbers]
 
 
-def open_sources(path: Path, dataset: str | None, splits: Sequence[int]) -> list[Source]:
-    """`open_source` in each of the official splits, read once; for a dataset without such, as Kinetics-400, as it is.
+def whole_dataset(dataset: str, path: Path | None = None) -> Source:
+    """A dataset that is not there, to be planned with: all its clips, by their splits alone.
 
     Args:
-        splits: none for the first, as `open_source`.
+        path: where its manifest was looked for.
     """
-    source = open_source(path, dataset)
-    if not splits or "split1" not in dataset_card(source.dataset)["splits"]:
-        return [source]
-    tables = {split: take_official_split(source.table, split, path) for split in splits}
-    return [replace(source, table=table, official_split=split) for split, table in tables.items()]
+    splits = [split for split, n in expected_clips(dataset).items() for _ in range(n)]
+    table = pd.DataFrame({"split": splits})
+    return Source(path, dataset, table, tuple(row.label for row in dataset_classes(dataset)), None)
 
 
 def manifest_command(dataset: str | None, path: Path | None) -> str:
@@ -116,23 +122,18 @@ def manifest_command(dataset: str | None, path: Path | None) -> str:
 
 
 def dataset_of(classes: Sequence[str], where: Path, wanted: str | None = None) -> str:
-    """The dataset that all labels belong to, whatever their case, spaces and punctuation; errors as `open_source`."""
-    if wanted:
-        check_choice("dataset", wanted, DATASETS)
-        if foreign := [label for label in classes if normalise(label) not in _spellings(wanted)]:
-            title = dataset_card(wanted)["title"]
-            raise ValueError(
-                f"{where}: {foreign[0]!r} ({len(foreign)} of {len(classes)} labels) is no class of {title}; "
-                f"make its manifest with `mgdm manifest {wanted}`"
-            )
-        return wanted
-    fitting = [name for name in DATASETS if all(normalise(label) in _spellings(name) for label in classes)]
+    """The dataset that all labels belong to, whatever their case, spaces and punctuation; errors as `open_sources`."""
+    foreign = {
+        name: [label for label in classes if normalise(label) not in classes_by_spelling(name)]
+        for name in ([wanted] if wanted else DATASETS)
+    }
+    fitting = [name for name, labels in foreign.items() if not labels]
     if len(fitting) == 1:
         return fitting[0]
-    which = f"those of {' and of '.join(fitting)}" if fitting else f"not all of one of {', '.join(DATASETS)}"
-    hint = "say which with --datasets" if fitting else f"make its manifest with `mgdm manifest {'|'.join(DATASETS)}`"
-    raise ValueError(f"{where}: its labels are {which}; {hint}")
-
-
-def _spellings(dataset: str) -> set[str]:
-    return {normalise(text) for row in dataset_classes(dataset) for text in (row.label, row.name)}
+    if fitting:
+        raise ValueError(f"{where}: its labels are those of {' and of '.join(fitting)}; say which with --datasets")
+    told = "; ".join(
+        f"{labels[0]!r} ({len(labels)} of {len(classes)} labels) is no class of {dataset_card(name)['title']}"
+        for name, labels in foreign.items()
+    )
+    raise ValueError(f"{where}: {told}; make its manifest with `mgdm manifest {'|'.join(foreign)}`")

@@ -6,6 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,11 +27,11 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import HEADER, select
 from mgdmkit.replication.figure import PANELS, vectors
 from mgdmkit.replication.job import reproduce_table
+from mgdmkit.replication.options import Options
 from mgdmkit.replication.plan import module_gmac, plan, row_pmac
 from mgdmkit.replication.recipes import K_ROWS, MODULE_ROWS, Recipe, read_recipe, table_recipes
 from mgdmkit.replication.rows import corpus_labels, prepare
-from mgdmkit.replication.settings import Options
-from mgdmkit.replication.sources import dataset_of, open_source
+from mgdmkit.replication.sources import dataset_of, open_sources
 from mgdmkit.replication.tables import results, write_comparison, write_table
 from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.trained import load_model, read_run
@@ -66,7 +67,7 @@ def ucf(tmp_path_factory) -> Path:
 def filled(hmdb, recipes, tmp_path_factory) -> Path:
     """A folder with Table 2, two seeds. Read only."""
     out = tmp_path_factory.mktemp("filled")
-    path = reproduce_table(2, [open_source(hmdb)], out, folder=recipes, seeds=2, options=FROZEN)
+    path = reproduce_table(2, open_sources(hmdb), out, replace(FROZEN, recipes=recipes, seeds=2))
     assert path == out / "table2.csv"
     return out
 
@@ -111,7 +112,7 @@ def test_a_run_is_its_recipe(filled, recipes, row):
 def test_negatives_come_from_the_corpus_of_the_recipe(hmdb, recipes, tmp_path):
     def mined(dataset, folder):
         (recipe,) = table_recipes(7, dataset, ("7-top",), recipes)
-        source = open_source(folder)
+        source = open_sources(folder)[0]
         prepared = prepare(source, recipe, tmp_path / dataset, FROZEN)
         names = {prepared.texts.labels[i] for i in prepared.negatives.indices.flatten().tolist()}
         return prepared, names
@@ -133,7 +134,7 @@ def test_what_is_finished_is_loaded_and_the_table_comes_out_alike(filled, hmdb, 
     before = (filled / "table2.csv").read_bytes(), (filled / "table2.md").read_bytes()
     weights = {path: path.stat().st_mtime_ns for path in filled.rglob("model.safetensors")}
     monkeypatch.setattr(torch.Tensor, "backward", lambda *args: pytest.fail("trained again"))
-    reproduce_table(2, [open_source(hmdb)], filled, folder=recipes, seeds=2, options=FROZEN)
+    reproduce_table(2, open_sources(hmdb), filled, replace(FROZEN, recipes=recipes, seeds=2))
     assert ((filled / "table2.csv").read_bytes(), (filled / "table2.md").read_bytes()) == before
     assert {path: path.stat().st_mtime_ns for path in filled.rglob("model.safetensors")} == weights
 
@@ -149,20 +150,20 @@ def test_the_table_grows_with_the_rows_and_an_interrupted_one_goes_on(hmdb, reci
 
     monkeypatch.setattr(mgdmkit.replication.job, "run_row", stops)
     with pytest.raises(KeyboardInterrupt):
-        reproduce_table(2, [open_source(hmdb)], tmp_path, folder=recipes, options=FROZEN)
+        reproduce_table(2, open_sources(hmdb), tmp_path, replace(FROZEN, recipes=recipes))
     part = table(tmp_path / "table2.csv").set_index("row")
     assert list(part.index[part["N"].notna()]) == ["zero-shot", "0", "3-top"]
     assert part.loc["9-top", "paper_top1"] == 82.0 and pd.isna(part.loc["9-top", "top1"])
     text = (tmp_path / "table2.md").read_text(encoding="utf-8")
     assert "| 9 (top) | 82.0 | 96.1 |  |  |  |  |  |  |" in text and "12 of 1,530 test clips" in text
-    reproduce_table(2, [open_source(hmdb)], tmp_path, folder=recipes, options=FROZEN)
+    reproduce_table(2, open_sources(hmdb), tmp_path, replace(FROZEN, recipes=recipes))
     assert table(tmp_path / "table2.csv")["N"].notna().all() and calls[3:] == list(K_ROWS)
 
 
 def test_some_rows_and_a_row_of_ones_own(hmdb, recipes, tmp_path):
     own = small_recipes(tmp_path / "recipes")
     (own / "hmdb51" / "2-random.toml").write_text('[train]\nk = 2\nnegatives = "random"\n', encoding="utf-8")
-    reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("2-random", "0"), folder=own, options=FROZEN)
+    reproduce_table(2, open_sources(hmdb), tmp_path, replace(FROZEN, rows=("2-random", "0"), recipes=own))
     found = table(tmp_path / "table2.csv").set_index("row")
     assert list(found.index) == ["zero-shot", *K_ROWS, "2-random"]
     assert list(found.index[found["N"].notna()]) == ["zero-shot", "0", "2-random"]
@@ -171,12 +172,12 @@ def test_some_rows_and_a_row_of_ones_own(hmdb, recipes, tmp_path):
 
 
 def test_table_7_has_a_column_for_each_dataset_and_shares_runs_with_table_2(filled, hmdb, ucf, recipes, tmp_path):
-    sources = [open_source(hmdb), open_source(ucf)]
-    reproduce_table(2, sources[:1], tmp_path, rows=("7-top",), folder=recipes, options=FROZEN)
+    sources = [*open_sources(hmdb), *open_sources(ucf)]
+    reproduce_table(2, sources[:1], tmp_path, replace(FROZEN, rows=("7-top",), recipes=recipes))
     shared = tmp_path / "hmdb51" / "runs" / "frozen-union-7-top-seed0" / "model.safetensors"
     before = shared.stat().st_mtime_ns
-    reproduce_table(7, sources[:1], tmp_path, folder=recipes, options=FROZEN)
-    reproduce_table(7, sources[1:], tmp_path, folder=recipes, options=FROZEN)
+    reproduce_table(7, sources[:1], tmp_path, replace(FROZEN, recipes=recipes))
+    reproduce_table(7, sources[1:], tmp_path, replace(FROZEN, recipes=recipes))
     assert shared.stat().st_mtime_ns == before
     found = table(tmp_path / "table7.csv")
     trained = found[found["row"] != "zero-shot"]
@@ -193,31 +194,33 @@ def test_table_7_has_a_column_for_each_dataset_and_shares_runs_with_table_2(fill
 
 def test_official_splits_have_their_own_runs_and_share_the_features(ucf, recipes, tmp_path):
     for split in (1, 2):
-        source = open_source(ucf, official_split=split)
-        reproduce_table(3, [source], tmp_path, rows=("0",), folder=recipes, options=FROZEN)
+        reproduce_table(3, open_sources(ucf, splits=(split,)), tmp_path, replace(FROZEN, rows=("0",), recipes=recipes))
     found = table(tmp_path / "table3.csv").query("row == '0'").set_index("official_split")
     assert (found.loc[1, "N"], found.loc[2, "N"]) == (16, 8)
     assert found.loc[1, "runs"] != found.loc[2, "runs"]
     assert "40 of 9,586 train clips, 8 of 3,734 test clips" in found.loc[2, "unlike_the_paper"]
-    assert open_source(ucf).official_split == 1 and not (tmp_path / "ucf101" / "features").exists()
+    assert open_sources(ucf)[0].official_split == 1 and not (tmp_path / "ucf101" / "features").exists()
 
 
 def test_a_folder_with_other_runs_is_refused(filled, hmdb, recipes, tmp_path):
     other = small_recipes(tmp_path / "recipes", **{"lr = 5e-5 ": "lr = 1e-2 "})
     with pytest.raises(FolderError, match=r"train\.lr is 0\.003 there, 0\.01 here"):
-        reproduce_table(2, [open_source(hmdb)], filled, rows=("0",), folder=other, options=FROZEN)
+        reproduce_table(2, open_sources(hmdb), filled, replace(FROZEN, rows=("0",), recipes=other))
 
 
 # ---- which dataset, and whether it is all of it
 
 
 def test_the_dataset_is_told_by_its_labels(hmdb, ucf, tmp_path):
-    assert (open_source(hmdb).dataset, open_source(ucf).dataset) == ("hmdb51", "ucf101")
+    assert (open_sources(hmdb)[0].dataset, open_sources(ucf)[0].dataset) == ("hmdb51", "ucf101")
     assert dataset_of(["Apply_Eye_Makeup", "ArCherY"], tmp_path) == "ucf101"
     with pytest.raises(ValueError, match="those of ucf101 and of kinetics400; say which with --datasets"):
         dataset_of(["archery"], tmp_path)
     assert dataset_of(["archery"], tmp_path, "kinetics400") == "kinetics400"
-    with pytest.raises(ValueError, match="not all of one of ucf101, hmdb51, kinetics400"):
+    with pytest.raises(
+        ValueError,
+        match=r"'archery' \(1 of 2 labels\) is no class of HMDB51; .* `mgdm manifest ucf101\|hmdb51\|kinetics400`",
+    ):
         dataset_of(["archery", "brush hair"], tmp_path)
     with pytest.raises(ValueError, match=r"'brush hair' \(1 of 2 labels\) is no class of UCF101"):
         dataset_of(["archery", "brush hair"], tmp_path, "ucf101")
@@ -240,25 +243,25 @@ def manifest_of(path: Path, dataset: str, counts: dict[str, int], classes: int) 
     ],
 )
 def test_a_whole_dataset_is_told_from_a_part(tmp_path, counts, classes, told):
-    source = open_source(manifest_of(tmp_path / "m.csv", "hmdb51", counts, classes))
+    source = open_sources(manifest_of(tmp_path / "m.csv", "hmdb51", counts, classes))[0]
     assert source.unlike_the_paper("test") == told
 
 
 def test_what_cannot_be_run_is_refused_before_any_work(hmdb, recipes, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(ValueError, match="holds features; fine-tuning needs the manifest of the videos"):
-        reproduce_table(2, [open_source(hmdb)], out, folder=recipes)
+        reproduce_table(2, open_sources(hmdb), out, Options(recipes=recipes))
     manifest = manifest_of(tmp_path / "m.csv", "hmdb51", {"train": 8}, 4)
     with pytest.raises(ValueError, match=r"no clip in split 'test', which the recipe needs; it has train"):
-        reproduce_table(2, [open_source(manifest)], out, folder=recipes, options=FROZEN)
+        reproduce_table(2, open_sources(manifest), out, replace(FROZEN, recipes=recipes))
     with pytest.raises(ValueError, match=r"has 4 frames a clip .* the recipe 16"):
-        reproduce_table(2, [open_source(hmdb)], out, options=FROZEN)
+        reproduce_table(2, open_sources(hmdb), out, FROZEN)
     own = small_recipes(tmp_path / "recipes")
     (own / "hmdb51" / "8-frames.toml").write_text("[model]\nframes = 8\n", encoding="utf-8")
     with pytest.raises(
         ValueError, match="the rows 0, 8-frames differ in clip, prompt, corpus, scored, frames or precision"
     ):
-        reproduce_table(2, [open_source(hmdb)], out, rows=("0", "8-frames"), folder=own, options=FROZEN)
+        reproduce_table(2, open_sources(hmdb), out, replace(FROZEN, rows=("0", "8-frames"), recipes=own))
     assert not list(out.rglob("*.safetensors")) and not list(out.glob("*.csv"))
 
 
@@ -346,27 +349,27 @@ def test_a_dry_run_prints_every_row_and_writes_nothing(filled, hmdb, recipes, tm
 
 
 def test_the_plan_names_missing_clips_and_weights_and_halves_hours_with_twice_the_rate(tmp_path):
-    source = open_source(manifest_of(tmp_path / "m.csv", "hmdb51", {"train": 8, "test": 4}, 4))
+    source = open_sources(manifest_of(tmp_path / "m.csv", "hmdb51", {"train": 8, "test": 4}, 4))[0]
     recipes = table_recipes(2, "hmdb51", ("0",))
 
     def hours(text):
         return float(next(line for line in text.splitlines() if line.startswith("together")).split()[2])
 
-    slow, fast = (plan(2, recipes, source, tmp_path, tflops=rate) for rate in (0.001, 0.002))
+    slow, fast = (plan(2, recipes, source, tmp_path, Options(), tflops=rate) for rate in (0.001, 0.002))
     assert f"missing: 12 of 12 clips, first {tmp_path / 'train0.avi'}" in slow
     assert hours(slow) == pytest.approx(2 * hours(fast), rel=0.06)
-    heads = next(line for line in plan(2, recipes, source, tmp_path).splitlines() if "PMAC" in line)
+    heads = next(line for line in plan(2, recipes, source, tmp_path, Options()).splitlines() if "PMAC" in line)
     assert heads.split() == "PMAC h at 94 h at 37".split(), "the range of what is published"
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"somebody's")
     doubtful = Recipe.from_dict({**recipes[0].to_dict(), "pretrained": str(weights)})
-    assert f"to be decided: {weights} does not tell its activation" in plan(2, [doubtful], source, tmp_path)
+    assert f"to be decided: {weights} does not tell its activation" in plan(2, [doubtful], source, tmp_path, Options())
     (unknown,) = table_recipes(2, "hmdb51", ("0",))
     unknown = Recipe.from_dict({**unknown.to_dict(), "clip": str(tmp_path / "clip"), "pretrained": None})
-    text = plan(2, [unknown], source, tmp_path)
+    text = plan(2, [unknown], source, tmp_path, Options())
     assert "is neither there nor known" in text and "no estimate of the cost" in text
     with pytest.raises(ValueError, match="tflops must be positive"):
-        plan(2, recipes, source, tmp_path, tflops=0)
+        plan(2, recipes, source, tmp_path, Options(), tflops=0)
 
 
 # ---- the command, from videos
@@ -402,7 +405,7 @@ def commands(videos) -> Path:
 
 
 def test_fine_tuned_and_frozen_runs_stand_in_one_table(commands, videos):
-    found = results(commands).query("training != 'untrained'")
+    found = pd.DataFrame(results(commands)).query("training != 'untrained'")
     assert sorted(zip(found["training"], found["row"], strict=True)) == [
         ("fine-tuned", "0"),
         ("fine-tuned", "7-top"),

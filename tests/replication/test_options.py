@@ -1,7 +1,7 @@
 """The options of `mgdm reproduce`: what each changes and where it is written down, and that none is ignored."""
 
-import inspect
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +12,14 @@ from conftest import write_video
 from shell import mgdm
 from tiny_data import feature_folder, first_labels, small_recipes
 
-from mgdmkit.cli.reproduce import CITED, DRY_RUN, EFFECT, FIGURE, TABLES, reproduce
+from mgdmkit.cli.reproduce import CITED, DRY_RUN, FIGURE, TABLES, TAKEN
 from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.data.manifest import write_manifest
 from mgdmkit.replication.job import reproduce_table
-from mgdmkit.replication.recipes import NONE, UNION, Overrides, read_recipe
-from mgdmkit.replication.settings import Options, check_settings, exclusions
-from mgdmkit.replication.sources import open_source
+from mgdmkit.replication.options import Options
+from mgdmkit.replication.recipes import UNION, read_recipe
+from mgdmkit.replication.settings import check_settings, exclusions
+from mgdmkit.replication.sources import open_sources
 from mgdmkit.replication.tables import results, write_comparison
 from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.trained import read_run
@@ -48,24 +49,22 @@ def result(out: Path, run: str) -> dict:
 # ---- what a run does otherwise than its recipe
 
 
-def test_overrides_reach_the_recipe_and_nothing_else():
+def test_options_reach_the_recipe_and_nothing_else():
     recipe = read_recipe("hmdb51", "7-top")
-    assert NONE.apply(recipe) == recipe and Overrides(corpus="union").apply(recipe) == recipe
-    over = Overrides(
-        "ViT-B-32", "openai", "own", batch_size=8, accumulate=4, precision="fp16", grad_checkpointing=False
-    )
-    changed = over.apply(recipe)
+    assert recipe.changed(Options()) == recipe and recipe.changed(Options(corpus="union")) == recipe
+    clip = {"clip": "ViT-B-32", "pretrained": "openai"}
+    given = {"batch_size": 8, "accumulate": 4, "precision": "fp16", "grad_checkpointing": False}
+    changed = recipe.changed(Options(corpus="own", **clip, **given))
     train = replace(recipe.train, batch_size=8, accumulate=4, precision="fp16")
     tuning = replace(recipe.finetune, grad_checkpointing=False)
-    clip = {"clip": "ViT-B-32", "pretrained": "openai", "corpus": ("hmdb51",)}
-    assert changed == replace(recipe, train=train, finetune=tuning, **clip)
+    assert changed == replace(recipe, train=train, finetune=tuning, corpus=("hmdb51",), **clip)
     assert changed.paper_batch == 256, "the paper's stays the paper's"
-    kinetics = Overrides(corpus="union").apply(read_recipe("kinetics400", "7-top"))
+    kinetics = read_recipe("kinetics400", "7-top").changed(Options(corpus="union"))
     assert kinetics.corpus == UNION == recipe.corpus and (kinetics.corpus_name, changed.corpus_name) == ("union", "own")
     with pytest.raises(ValueError, match="batch_size must be positive"):
-        Overrides(batch_size=0).apply(recipe)
+        recipe.changed(Options(batch_size=0))
     with pytest.raises(ValueError, match="corpus='all' is not an option"):
-        Overrides(corpus="all")
+        Options(corpus="all")
 
 
 def test_a_smaller_batch_is_told_in_result_and_table(hmdb, recipes, tmp_path):
@@ -99,14 +98,14 @@ def test_a_smaller_batch_is_told_in_result_and_table(hmdb, recipes, tmp_path):
 
 
 def test_the_papers_batch_has_no_note(hmdb, recipes, tmp_path):
-    options = replace(FROZEN, overrides=Overrides(batch_size=256))
-    reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("0",), folder=recipes, options=options)
+    options = replace(FROZEN, batch_size=256, rows=("0",), recipes=recipes)
+    reproduce_table(2, open_sources(hmdb), tmp_path, options)
     assert result(tmp_path, "frozen-union-0-seed0")["batch_note"] == ""
     assert "atches of" not in (tmp_path / "table2.md").read_text(encoding="utf-8")
 
 
 def test_a_note_stands_in_the_cited_tables_too(hmdb, recipes, tmp_path):
-    reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("7-top",), folder=recipes, options=FROZEN)
+    reproduce_table(2, open_sources(hmdb), tmp_path, replace(FROZEN, rows=("7-top",), recipes=recipes))
     write_comparison(5, tmp_path)
     page = (tmp_path / "table5.md").read_text(encoding="utf-8")
     assert "- Ours: batches of 8 videos, 256 in the" in page
@@ -119,7 +118,7 @@ def test_all_that_other_recipes_change_is_told_in_every_table(hmdb, tmp_path):
     text = top.read_text(encoding="utf-8").replace("82.2", "99.9") + "[finetune]\nflip = true\n"
     top.write_text(text, encoding="utf-8")
     out, rows = tmp_path / "out", ("7-top", "2-top")
-    reproduce_table(2, [open_source(hmdb)], out, rows=rows, folder=other, options=FROZEN)
+    reproduce_table(2, open_sources(hmdb), out, replace(FROZEN, rows=rows, recipes=other))
     model = "model.frames=4 (16), model.temporal_layers=1 (6), model.semantic_layers=1 (2)"
     training = "train.lr=0.003 (5e-05), train.weight_decay=0.3 (0.2)"
     table, page = pd.read_csv(out / "table2.csv", dtype={"row": str}), (out / "table2.md").read_text(encoding="utf-8")
@@ -139,12 +138,12 @@ def test_all_that_other_recipes_change_is_told_in_every_table(hmdb, tmp_path):
 
 def test_recipes_that_changed_since_are_refused(hmdb, tmp_path):
     folder = small_recipes(tmp_path / "recipes")
-    run = {"rows": ("3-top",), "folder": folder}
-    reproduce_table(2, [open_source(hmdb)], tmp_path / "out", **run, options=FROZEN)
+    run = {"rows": ("3-top",), "recipes": folder}
+    reproduce_table(2, open_sources(hmdb), tmp_path / "out", replace(FROZEN, **run))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if "out" in path.parts}
     small_recipes(folder, **{"weight_decay = 0.2 ": "weight_decay = 0.3 "})
     with pytest.raises(FolderError, match=r"train\.weight_decay is 0\.2 there, 0\.3 here"):
-        reproduce_table(2, [open_source(hmdb)], tmp_path / "out", **run, seeds=2, options=FROZEN)
+        reproduce_table(2, open_sources(hmdb), tmp_path / "out", replace(FROZEN, seeds=2, **run))
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -153,8 +152,8 @@ def test_recipes_that_changed_since_are_refused(hmdb, tmp_path):
 
 def test_own_labels_stand_beside_the_union(hmdb, recipes, tmp_path):
     for corpus in ("own", None):
-        options = replace(FROZEN, overrides=Overrides(corpus=corpus))
-        reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("3-top",), folder=recipes, options=options)
+        options = replace(FROZEN, corpus=corpus, rows=("3-top",), recipes=recipes)
+        reproduce_table(2, open_sources(hmdb), tmp_path, options)
     own, union = (result(tmp_path, f"frozen-{corpus}-3-top-seed0") for corpus in ("own", "union"))
     assert (own["corpus"], union["corpus"]) == ("own", "union")
     assert "corpus=own (union)" in own["unlike_the_recipe"] and "corpus=" not in union["unlike_the_recipe"]
@@ -183,8 +182,8 @@ def exclude(path: Path, *pairs: tuple[str, str]) -> Path:
 def test_exclusions_are_written_down_and_checked_before_negatives_are_replaced(hmdb, recipes, tmp_path):
     first, second = first_labels("hmdb51", 2)
     file, out = exclude(tmp_path / "near.csv", (first, second)), tmp_path / "out"
-    source, given = open_source(hmdb), replace(FROZEN, exclude=(file,))
-    reproduce_table(2, [source], out, rows=("3-top",), folder=recipes, options=given)
+    sources, given = open_sources(hmdb), replace(FROZEN, exclude=(file,), rows=("3-top",), recipes=recipes)
+    reproduce_table(2, sources, out, given)
     made = result(out, "frozen-union-3-top-seed0")
     assert made["exclude"] == exclusions([file]) and made["exclude"].startswith("pairs: 1, sha256: ")
     assert made["exclude_files"] == [str(file)]
@@ -194,11 +193,10 @@ def test_exclusions_are_written_down_and_checked_before_negatives_are_replaced(h
     for other in ((), (exclude(tmp_path / "other.csv", (first, "zumba")),)):
         for row in ("3-top", "5-top"):  # its own run, and one that would share the negatives
             with pytest.raises(FolderError, match=r"was trained with other exclusions \(pairs: 1, sha256: \w+\) than"):
-                options = replace(FROZEN, exclude=other)
-                reproduce_table(2, [source], out, rows=(row,), folder=recipes, options=options)
+                reproduce_table(2, sources, out, replace(given, exclude=other, rows=(row,)))
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     moved = shutil.copy(file, tmp_path / "moved.csv")
-    reproduce_table(2, [source], out, rows=("3-top",), folder=recipes, options=replace(FROZEN, exclude=(moved,)))
+    reproduce_table(2, sources, out, replace(given, exclude=(moved,)))
 
 
 def test_the_checksum_is_of_what_was_decided(tmp_path):
@@ -260,7 +258,7 @@ def test_several_official_splits_have_their_rows_and_their_mean(recipes, tmp_pat
 
 
 def test_one_split_has_no_mean(hmdb, recipes, tmp_path):
-    reproduce_table(2, [open_source(hmdb)], tmp_path, rows=("0",), folder=recipes, options=FROZEN)
+    reproduce_table(2, open_sources(hmdb), tmp_path, replace(FROZEN, rows=("0",), recipes=recipes))
     assert not (tmp_path / "table2-splits.csv").exists()
     assert "mean of" not in (tmp_path / "table2.md").read_text(encoding="utf-8")
 
@@ -292,12 +290,15 @@ MODES = {
     CITED: "--table 5",
     FIGURE: "--figure 5 --data none.csv",
 }
-IDLE = [(name, mode) for name, modes in EFFECT.items() for mode in MODES if mode not in modes]
+OPTIONS = set.union(*TAKEN.values()) - {"quiet"}
+IDLE = [(name, mode) for mode in MODES for name in sorted(OPTIONS - TAKEN[mode])]
 
 
 def test_every_option_says_where_it_has_an_effect():
-    assert set(EFFECT) == set(inspect.signature(reproduce).parameters) - {"out", "table", "figure", "dry_run"}
-    assert len(IDLE) > 25 and {mode for modes in EFFECT.values() for mode in modes} == {TABLES, DRY_RUN, FIGURE}
+    told = set(re.findall(r"--([a-z][a-z-]+)", "\n".join(mgdm("reproduce --help").out)))
+    of_no_mode = {"help", "out", "table", "figure", "dry-run", "no-dry-run", "no-frozen"}
+    assert told - of_no_mode == {name.replace("_", "-") for name in OPTIONS}
+    assert len(IDLE) > 25 and not TAKEN[CITED]
 
 
 @pytest.mark.parametrize(("name", "mode"), IDLE)
