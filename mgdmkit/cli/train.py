@@ -67,9 +67,7 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
     for field, own in (("dim", D), ("frames", T)):
         if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
             raise ValueError(f"--{field} {getattr(model, field)}: the features have {own}; leave --{field} out")
-    parts = {name: cached.split(name) for name in ("train", "val") if name in set(cached.clips["split"])}
-    if "train" not in parts:
-        cached.split("train")  # raises, and lists the splits there are
+    parts = {name: cached.split(name) for name in ("train", "val") if name in {"train", *cached.clips["split"]}}
     texts = corpus_texts(features, run.labels())
     videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
     train(
