@@ -76,10 +76,9 @@ def check_parameters(source: Path, parameters: dict[str, Any]) -> None:
     """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such notebook. Run from the project's root, or name its folder.")
-    cells = source_cells(json.loads(source.read_text(encoding="utf-8")))
-    if not any("parameters" in cell["metadata"].get("tags", []) for cell in cells):
-        raise ValueError(f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings.")
     known = _import("papermill").inspect_notebook(source)
+    if not known:
+        raise ValueError(f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings.")
     if unknown := [name for name in parameters if name not in known]:
         raise ValueError(f"{source.name} has no parameter {unknown[0]!r}; it knows {', '.join(sorted(known))}.")
 

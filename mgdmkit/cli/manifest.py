@@ -54,14 +54,10 @@ def folder(
 class Copy:
     """Somebody's copy of a dataset with official lists, and the manifest of it."""
 
-    videos: Path
-    """The unpacked videos, in folders or all in one."""
-    out: Path
-    """The manifest to write, a CSV with id, path, label, the official splits if there are several, and split."""
-    probe: bool = False
-    """Decode every file whole, and leave out what is damaged."""
-    workers: int | None = None
-    """Threads that decode; one per core, at most 16, when not given."""
+    videos: Path  # The unpacked videos, in folders or all in one.
+    out: Path  # The manifest to write, a CSV with id, path, label, the official splits if there are several, and split.
+    probe: bool = False  # Decode every file whole, and leave out what is damaged.
+    workers: int | None = None  # Threads that decode; one per core, at most 16, when not given.
 
     def write(self, official, official_split: int = 1) -> None:
         from mgdmkit.data.official import build_manifest, summary
@@ -76,10 +72,8 @@ class Copy:
 class SplitCopy(Copy):
     """A copy of one with three official splits, whose class names are written as one word."""
 
-    labels: Literal["words", "raw"] = "words"
-    """Class names split into words ("ApplyEyeMakeup" or "apply_eye_makeup" -> "apply eye makeup"), or raw."""
-    official_split: Literal[1, 2, 3] = 1
-    """Which of the three is written as split; all three are kept."""
+    labels: Literal["words", "raw"] = "words"  # Class names as words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
+    official_split: Literal[1, 2, 3] = 1  # Which of the three is written as split; all three are kept.
 
 
 @app.command

@@ -20,10 +20,8 @@ Flat = tyro.conf.OmitArgPrefixes
 class Run:
     """What every training is told."""
 
-    out: Path
-    """Folder of the run."""
-    mined: Path | None = None
-    """The CSV made by `mgdm mine`; not needed for k = 0 or random negatives."""
+    out: Path  # Folder of the run.
+    mined: Path | None = None  # The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
     corpus: Path | None = None
     """The corpus that was mined: random negatives are drawn from all of it, whatever was excluded from mining. Mined
     ones bring their labels."""
