@@ -1,6 +1,6 @@
 """`mgdm manifest ...`: tables of clips, from a folder, from official lists, or somebody's own."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,40 +11,37 @@ from mgdmkit.cli.shared import OfficialSplit, done
 app = tyro.extras.SubcommandApp()
 
 
+@dataclass(frozen=True)
+class Split:
+    """How clips without official lists are split; named as `manifest_from_folder` has it."""
+
+    val_fraction: float = 0.0  # Share of each class for validation, when no lists are given.
+    test_fraction: float = 0.25  # Share of each class for testing, when no lists are given.
+    group_regex: str | None = None
+    """Clips whose names agree in this pattern's first group stay on one side of the split, as in '_g([0-9]+)_' for
+    UCF101."""
+    train_list: Path | None = None
+    """A file of training clips, one Class/clip.avi per line, instead of an own split."""
+    val_list: Path | None = None  # A file of validation clips.
+    test_list: Path | None = None  # A file of test clips.
+    seed: int = 0  # Seeds the own split.
+
+
 @app.command
 def folder(
-    videos: Path,
-    out: Path,
-    val_fraction: float = 0.0,
-    test_fraction: float = 0.25,
-    group_regex: str | None = None,
-    train_list: Path | None = None,
-    val_list: Path | None = None,
-    test_list: Path | None = None,
-    labels: Literal["words", "raw"] = "words",
-    seed: int = 0,
+    videos: Path, out: Path, split: Annotated[Split, tyro.conf.arg(name="")], labels: Literal["words", "raw"] = "words"
 ) -> None:
     """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
 
     Args:
         videos: The folder of class folders.
         out: The manifest to write, a CSV with id, path, label and split.
-        val_fraction: Share of each class for validation, when no lists are given.
-        test_fraction: Share of each class for testing, when no lists are given.
-        group_regex: Clips whose names agree in this pattern's first group stay on one side of the split, as in
-            '_g([0-9]+)_' for UCF101.
-        train_list: A file of training clips, one Class/clip.avi per line, instead of an own split.
-        val_list: A file of validation clips.
-        test_list: A file of test clips.
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
-        seed: Seeds the own split.
     """
     from mgdmkit.data.folder import manifest_from_folder
     from mgdmkit.data.manifest import write_manifest
 
-    lists = {"train_list": train_list, "val_list": val_list, "test_list": test_list}
-    own = {"val_fraction": val_fraction, "test_fraction": test_fraction, "group_regex": group_regex, "seed": seed}
-    rows, summary = manifest_from_folder(videos, label_style=labels, **lists, **own)
+    rows, summary = manifest_from_folder(videos, label_style=labels, **asdict(split))
     write_manifest(out, rows)
     print(summary)
     done("manifest", out)
