@@ -51,12 +51,12 @@ def evaluate(
         options = {"text_features": cached.text_features, "inference": inference, "k": k}
         logits = map_rows(lambda frames: predict(model, frames, **options), cached.frame_features)
         name = f"{split}-{inference}" if inference else split
-    name = f"scores-{name}.json"
+    path /= f"scores-{name}.json"
     scores = score(logits, cached.labels)
     print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
     if is_main():
-        scores.to_json(path / name, cached.classes)
-    done("scores", path / name)
+        scores.to_json(path, cached.classes)
+    done("scores", path)
 
 
 def _features_for(run, features, manifest, split: str, official_split: int | None, device: str):

@@ -65,7 +65,8 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
     for field, own in (("dim", D), ("frames", T)):
         if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
             raise ValueError(f"--{field} {getattr(model, field)}: the features have {own}; leave --{field} out")
-    parts = {name: cached.split(name) for name in ("train", "val") if name in {"train", *cached.clips["split"]}}
+    there = {"train", *cached.clips["split"]}  # without clips to train on, `split` raises and lists what there is
+    parts = {name: cached.split(name) for name in ("train", "val") if name in there}
     texts = corpus_texts(features, run.labels())
     videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
     train(
