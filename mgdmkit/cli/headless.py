@@ -1,9 +1,10 @@
 """Run the numbered notebooks without a browser, strictly, and put the results on one page.
 
-papermill does the running. What is added here is strictness: a parameter that the notebook does not declare, or a cell
-that ends the kernel early, is an error, not a line in a log.
+papermill does the running. What is added here is strictness: a parameter that the notebook does not declare,
+a value of another type, or a cell that ends the kernel early is an error, not a line in a log.
 """
 
+import ast
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ KERNEL_ENV = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
+ACCEPTED = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
 
 
 class NotebookError(RuntimeError):
@@ -36,7 +38,7 @@ def run_notebook(
 
     Raises:
         FileNotFoundError: `source` does not exist.
-        ValueError: no cell tagged `parameters`, or an undeclared parameter.
+        ValueError: no cell tagged `parameters`, an undeclared parameter, or a value of another type.
         NotebookError: a cell failed, ended the kernel, or was never reached.
     """
     source, output = source.resolve(), output.resolve()
@@ -72,15 +74,26 @@ def check_parameters(source: Path, parameters: dict[str, Any]) -> None:
 
     Raises:
         FileNotFoundError: `source` does not exist.
-        ValueError: no such cell, or a name that is not in it.
+        ValueError: no such cell, a name that is not in it, or a value of another type than declared there.
     """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such notebook. Run from the project's root, or name its folder.")
     known = _import("papermill").inspect_notebook(source)
     if not known:
         raise ValueError(f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings.")
-    if unknown := [name for name in parameters if name not in known]:
-        raise ValueError(f"{source.name} has no parameter {unknown[0]!r}; it knows {', '.join(sorted(known))}.")
+    for name, value in parameters.items():
+        if name not in known:
+            raise ValueError(f"{source.name} has no parameter {name!r}; it knows {', '.join(sorted(known))}.")
+        declared = _declared_type(known[name])
+        if declared not in ACCEPTED:
+            raise ValueError(
+                f"{source.name}: {name} is declared as {declared}; a parameter is {' or '.join(ACCEPTED)}."
+            )
+        # bool is a subclass of int, but seed=True is a slip.
+        if not isinstance(value, ACCEPTED[declared]) or (isinstance(value, bool) and declared != "bool"):
+            raise ValueError(
+                f"{source.name}: {name} is declared as {declared}, got {value!r} ({type(value).__name__})."
+            )
 
 
 def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str] | None = None) -> Path:
@@ -182,6 +195,16 @@ def _import(name: str) -> Any:
             f"{error.name} is missing: running notebooks needs `pip install 'mgdmkit[notebooks]'` "
             "(in a checkout: make test, or pip install -c constraints.txt -e '.[notebooks,dev]')."
         ) from error
+
+
+def _declared_type(parameter: dict[str, str]) -> str:
+    """The annotation, `list` for `list[int]`; without one, the type of the default."""
+    if parameter["inferred_type_name"] != "None":
+        return parameter["inferred_type_name"].partition("[")[0].strip()
+    try:
+        return type(ast.literal_eval(parameter["default"])).__name__
+    except (ValueError, SyntaxError):
+        return "a computed value"
 
 
 def _mark_failed(executed: Path) -> str:

@@ -32,11 +32,29 @@ def make_notebook(path: Path, *sources: str, settings: str = SETTINGS, tagged: b
     return path
 
 
-def test_a_parameter_that_is_not_declared_is_refused_before_anything_runs(tmp_path):
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"sede": 1}, r"no parameter 'sede'; it knows preset, rate, root, seed, steps"),
+        ({"seed": "1"}, r"seed is declared as int, got '1' \(str\)"),
+        ({"seed": True}, r"seed is declared as int, got True \(bool\)"),
+        ({"steps": 2.5}, r"steps is declared as int"),
+        ({"preset": None}, r"preset is declared as str"),
+        ({"rate": "fast"}, r"rate is declared as float"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything_runs(tmp_path, parameters, message):
     source = make_notebook(tmp_path / "01_a.ipynb", "open('trace', 'w')")
-    with pytest.raises(ValueError, match="no parameter 'sede'; it knows preset, rate, root, seed, steps"):
-        run_notebook(source, tmp_path / "out.ipynb", {"seed": 0, "sede": 1})
+    with pytest.raises(ValueError, match=message):
+        run_notebook(source, tmp_path / "out.ipynb", parameters)
     assert not (tmp_path / "trace").exists() and not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_whole_number_is_a_float_and_all_declared_names_pass(tmp_path):
+    source = make_notebook(tmp_path / "01_a.ipynb")
+    check_parameters(source, {"rate": 1, "seed": 0, "steps": 7, "preset": "smoke"})
+    with pytest.raises(ValueError, match="rate is declared as float, got True"):
+        check_parameters(source, {"rate": True})
 
 
 def test_a_notebook_without_settings_or_without_a_file_is_refused(tmp_path):
