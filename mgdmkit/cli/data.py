@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from mgdmkit.cli.shared import done
+from mgdmkit.cli.shared import Clip, Decoders, Device, OfficialSplit, Precision, Pretrained, Prompt, done
 
 
 def toy(out: Path, seed: int = 0, train: int = 12, val: int = 4, test: int = 10, workers: int = 2) -> None:
@@ -26,29 +26,27 @@ def toy(out: Path, seed: int = 0, train: int = 12, val: int = 4, test: int = 10,
 def clip(
     out: Path,
     manifest: Path | None = None,
-    official_split: Literal[1, 2, 3] | None = None,
+    official_split: OfficialSplit = None,
     steps: int = 600,
     batch_size: int = 128,
     lr: float = 1.5e-3,
     seed: int = 0,
-    device: str = "auto",
+    device: Device = "auto",
     workers: int = 1,
 ) -> None:
     """Train a small CLIP from scratch: on StickActions stills, or on the training clips of a manifest.
 
-    The one that comes with the kit, `--clip small`, was made by the defaults of this command.
+    The one that comes with the kit, `--clip small`, was made by the defaults of this command. Each official split needs
+    a CLIP of its own: this one has seen clips that another split tests.
 
     Args:
         out: Folder of the CLIP, in open_clip's own form.
         manifest: Take frames of this manifest's training clips and captions from its labels; without it, fresh
             StickActions stills with their captions.
-        official_split: Take split1, split2 or split3 of the manifest as split. Each split needs a CLIP of its own: this
-            one has seen clips that another split tests.
         steps: Steps of the optimiser.
         batch_size: Pictures per step.
         lr: Peak learning rate.
         seed: Seeds weights and pictures.
-        device: auto, cpu, cuda or mps.
         workers: Processes that render or decode beside the training.
     """
     from mgdmkit.clip.small import difference_from_shipped
@@ -70,29 +68,23 @@ def clip(
 
 def features(
     manifest: Path,
-    clip: str,
+    clip: Clip,
     out: Path,
-    pretrained: str | None = None,
+    pretrained: Pretrained = None,
     frames: int = 16,
-    prompt: str = "This is a video about {}",
+    prompt: Prompt = "This is a video about {}",
     batch_size: int = 8,
-    workers: int | None = None,
-    device: str = "auto",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    workers: Decoders = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
 ) -> None:
     """Encode every clip of a manifest and every class' sentence with a frozen CLIP.
 
     Args:
         manifest: The clips.
-        clip: small (comes with the kit), a folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
         out: Folder of the features.
-        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
         frames: Frames per clip, T.
-        prompt: The sentence around a label.
         batch_size: Clips per pass of the encoder.
-        workers: Processes that decode; one per core, at most 8, when not given.
-        device: auto, cpu, cuda or mps.
-        precision: What the encoder computes in; bf16 and fp16 are for GPUs, fp16 for CUDA only. A folder keeps to one.
     """
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.clip.features import extract_features
@@ -135,14 +127,14 @@ def corpus(
 
 def near(
     corpus: Path,
-    clip: str,
+    clip: Clip,
     out: Path,
-    pretrained: str | None = None,
+    pretrained: Pretrained = None,
     threshold: float = 0.9,
     top: int = 200,
-    prompt: str = "This is a video about {}",
-    device: str = "auto",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    prompt: Prompt = "This is a video about {}",
+    device: Device = "auto",
+    precision: Precision = "fp32",
 ) -> None:
     """List the labels of a corpus that may say the same, by the similarity of their sentences to CLIP.
 
@@ -151,14 +143,9 @@ def near(
 
     Args:
         corpus: A CSV made by `mgdm corpus`, or a text file with a label on each line.
-        clip: A folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.
         out: The CSV to write: label_a, label_b, similarity, exclude. It must not exist yet.
-        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
         threshold: Least cosine of a pair; spellings of the same words are listed anyhow.
         top: Pairs to list at most, the most similar ones.
-        prompt: The sentence around a label.
-        device: auto, cpu, cuda or mps.
-        precision: What the encoder computes in, see `mgdm features --help`.
     """
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.data.corpus import prompts, read_corpus
@@ -181,8 +168,8 @@ def mine(
     corpus: Path | None = None,
     exclude: tuple[Path, ...] = (),
     clip: str | None = None,
-    pretrained: str | None = None,
-    device: str = "auto",
+    pretrained: Pretrained = None,
+    device: Device = "auto",
 ) -> None:
     """Mine the labels that frozen CLIP most confuses with each clip's own (eq. 10-12).
 
@@ -194,8 +181,6 @@ def mine(
         exclude: CSVs made by `mgdm near`, decided by hand: pairs with exclude = yes are not mined for each other. A
             column id keeps a row to one clip.
         clip: The CLIP that made the features, for labels that it has not read yet; where it was then, if not given.
-        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
-        device: auto, cpu, cuda or mps.
     """
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe

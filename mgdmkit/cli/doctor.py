@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
@@ -19,27 +19,47 @@ ENOUGH_DISK = 2e9  # bytes; `make demo` writes far less, features of a public da
 GREYS = (60, 190)  # the two frames of the test clip
 
 
+Status = Literal["ok", "warn", "fail"]
+
+
 @dataclass(frozen=True)
 class Check:
     """One finding. `advice` says what to do, and is empty where nothing needs doing."""
 
     name: str
-    status: Literal["ok", "warn", "fail"]
+    status: Status
     found: str
     advice: str = ""
 
 
 def report() -> list[Check]:
     """All checks, in reading order; takes a few seconds, needs no network and never raises."""
-    checks: list[Check] = []
-    for group in (python, packages, torch_builds, device, decoders, disk, weights, kernel):
-        checks += _guarded(group)
-    return checks
+    return [
+        *guarded("python", python),
+        *guarded("packages", packages),
+        *guarded("import torch", torch_builds),
+        *guarded("device", device),
+        *guarded("PyAV", decoders, f"No video can be written or read. {REINSTALL}"),
+        *guarded("disk", disk),
+        *guarded("CLIP weights", weights),
+        *guarded(
+            "Jupyter kernel", kernel, "To open the notebooks: pip install -c constraints.txt -e '.[notebooks]'", "warn"
+        ),
+    ]
 
 
-def print_report(checks: Iterable[Check]) -> int:
+def guarded(
+    name: str, group: Callable[[], Iterator[Check]], advice: str = REINSTALL, status: Status = "fail"
+) -> Iterator[Check]:
+    """The checks of a group up to one that breaks: a doctor must survive the illness."""
+    try:
+        yield from group()
+    except Exception as error:
+        yield Check(name, status, f"{type(error).__name__}: {error}".splitlines()[0], advice)
+
+
+def print_report(checks: list[Check]) -> int:
     """Print the findings; returns the exit code, 1 when a check failed."""
-    checks = list(checks)
     width = max((len(check.name) for check in checks), default=0)
     for check in checks:
         mark = "ok  " if check.status == "ok" else check.status.upper()
@@ -51,14 +71,9 @@ def print_report(checks: Iterable[Check]) -> int:
     return 1 if counts["fail"] else 0
 
 
-def main() -> int:
-    """Check and print; returns the exit code."""
-    return print_report(report())
-
-
 def python() -> Iterator[Check]:
-    found = f"{platform.python_version()} ({sys.executable}), {platform.system()} {platform.machine()}"
-    yield Check("python", "ok", found)
+    machine = f"{platform.system()} {platform.machine()}"
+    yield Check("python", "ok", f"{platform.python_version()} ({sys.executable}), {machine}")
 
 
 def packages() -> Iterator[Check]:
@@ -79,24 +94,19 @@ def packages() -> Iterator[Check]:
 
 def torch_builds() -> Iterator[Check]:
     """torch and torchvision hold compiled code that must come from the same release and the same index."""
-    try:
-        torch = import_module("torch")
-    except Exception as error:
-        yield Check("import torch", "fail", _first_line(error), REINSTALL)
-        return
-    try:
+    torch = import_module("torch")
+
+    def fit() -> Iterator[Check]:
         vision = import_module("torchvision")
-        boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
-        vision.ops.nms(boxes, torch.ones(1), 0.5)
-    except Exception as error:
-        advice = (
-            f"torchvision does not fit torch {torch.__version__}: they must be builds of the same release, "
-            "both for the CPU or both for the same CUDA. Install both in one command from one index: "
-            "pip install --force-reinstall -c constraints.txt torch torchvision"
-        )
-        yield Check("torch and torchvision", "fail", _first_line(error), advice)
-        return
-    yield Check("torch and torchvision", "ok", f"builds {torch.__version__} and {vision.__version__} fit")
+        vision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
+        yield Check("torch and torchvision", "ok", f"builds {torch.__version__} and {vision.__version__} fit")
+
+    advice = (
+        f"torchvision does not fit torch {torch.__version__}: they must be builds of the same release, "
+        "both for the CPU or both for the same CUDA. Install both in one command from one index: "
+        "pip install --force-reinstall -c constraints.txt torch torchvision"
+    )
+    yield from guarded("torch and torchvision", fit, advice)
 
 
 def device() -> Iterator[Check]:
@@ -107,8 +117,7 @@ def device() -> Iterator[Check]:
         for index in range(torch.cuda.device_count()):
             card = torch.cuda.get_device_properties(index)
             memory = f"{card.total_memory / 2**30:.0f} GiB"
-            found = f"cuda:{index} {card.name}, {memory}, CUDA {torch.version.cuda}"
-            yield Check("accelerator", "ok", found)
+            yield Check("accelerator", "ok", f"cuda:{index} {card.name}, {memory}, CUDA {torch.version.cuda}")
     elif torch.backends.mps.is_available():
         yield Check("accelerator", "ok", "mps (Apple GPU)")
     elif shutil.which("nvidia-smi"):
@@ -123,23 +132,19 @@ def decoders() -> Iterator[Check]:
     """Write a clip of two grey frames as H.264 and read it back with both libraries."""
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "two_frames.mp4"
-        try:
-            av = import_module("av")
-            write_clip(clip)
-            with av.open(str(clip)) as container:
-                greys = [float(frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)]
-            yield _decoded(f"PyAV {av.__version__}", greys)
-        except Exception as error:
-            yield Check("PyAV", "fail", _first_line(error), f"No video can be written or read. {REINSTALL}")
-            return
-        try:
+
+        def decord_reads() -> Iterator[Check]:
             decord = import_module("decord")
             reader = decord.VideoReader(str(clip), num_threads=1)
             greys = [float(reader.next().asnumpy().mean()) for _ in range(len(reader))]
             yield _decoded(f"decord {decord.__version__}", greys)
-        except Exception as error:
-            advice = f"On macOS and ARM the package is called decord2. {REINSTALL}"
-            yield Check("decord", "fail", _first_line(error), advice)
+
+        av = import_module("av")
+        write_clip(clip)
+        with av.open(str(clip)) as container:
+            greys = [float(frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)]
+        yield _decoded(f"PyAV {av.__version__}", greys)
+        yield from guarded("decord", decord_reads, f"On macOS and ARM the package is called decord2. {REINSTALL}")
     yield Check("ffmpeg", "ok", shutil.which("ffmpeg") or "no program of that name; nothing here needs it")
 
 
@@ -163,24 +168,17 @@ def weights() -> Iterator[Check]:
         yield Check("CLIP weights", "ok", "none in the caches; the demo trains a small model of its own")
     for cache in weight_caches():
         for path in cache.glob("models--*/blobs/*.incomplete"):
-            advice = "Delete it, or repeat the download."
-            yield Check("CLIP weights", "warn", f"{path} is half downloaded", advice)
+            yield Check("CLIP weights", "warn", f"{path} is half downloaded", "Delete it, or repeat the download.")
 
 
 def kernel() -> Iterator[Check]:
     """What JupyterLab starts for a notebook. Headless runs don't depend on it: they use this interpreter."""
-    try:
-        manager = import_module("jupyter_client.kernelspec").KernelSpecManager()
-        program = manager.get_kernel_spec("python3").argv[0]
-    except Exception as error:
-        advice = "To open the notebooks: pip install -c constraints.txt -e '.[notebooks]'"
-        yield Check("Jupyter kernel", "warn", f"no kernel python3: {_first_line(error)}", advice)
-        return
+    program = import_module("jupyter_client.kernelspec").KernelSpecManager().get_kernel_spec("python3").argv[0]
     if program.startswith("python") or Path(program) == Path(sys.executable):
         yield Check("Jupyter kernel", "ok", "python3 is this interpreter")
     else:
-        advice = f"{sys.executable} -m ipykernel install --sys-prefix"
-        yield Check("Jupyter kernel", "warn", f"python3 starts another interpreter: {program}", advice)
+        found = f"python3 starts another interpreter: {program}"
+        yield Check("Jupyter kernel", "warn", found, f"{sys.executable} -m ipykernel install --sys-prefix")
 
 
 def write_clip(path: Path) -> None:
@@ -223,34 +221,18 @@ def _installed(name: str, wanted: object, extra: str) -> Check:
     except metadata.PackageNotFoundError:
         if not extra:
             return Check(name, "fail", "missing", REINSTALL)
-        advice = f"pip install -c constraints.txt -e '.[{extra}]'"
-        return Check(name, "warn", f"missing (extra {extra!r})", advice)
+        return Check(name, "warn", f"missing (extra {extra!r})", f"pip install -c constraints.txt -e '.[{extra}]'")
     if not wanted.contains(version, prereleases=True):
         return Check(name, "fail", f"{version}, but {wanted} is needed", REINSTALL)
     return Check(name, "ok", version)
 
 
 def _decoded(name: str, greys: list[float]) -> Check:
-    right = len(greys) == len(GREYS) and all(abs(a - b) < 8 for a, b in zip(greys, GREYS, strict=True))
-    if right:
+    if len(greys) == len(GREYS) and all(abs(a - b) < 8 for a, b in zip(greys, GREYS, strict=True)):
         return Check(name, "ok", "an H.264 clip comes back frame by frame")
     found = f"wrote frames of grey {GREYS}, read {[round(grey) for grey in greys]}"
     return Check(name, "fail", found, f"Frames can't be trusted with this build. {REINSTALL}")
 
 
-def _guarded(group: Callable[[], Iterator[Check]]) -> list[Check]:
-    """The checks of a group up to one that breaks: a doctor must survive the illness."""
-    checks: list[Check] = []
-    try:
-        checks.extend(group())
-    except Exception as error:
-        checks.append(Check(group.__name__.replace("_", " "), "fail", _first_line(error), REINSTALL))
-    return checks
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_report(report()))

@@ -16,16 +16,11 @@ ROOT = Path("runs/demo")
 class Experiment:
     """What all experiments are told."""
 
-    out: Path
-    """The CSV to write, a row for each variant; what belongs to it goes beside it, as NAME_runs.csv and so on."""
-    root: Path = ROOT
-    """Where data, weights, features and runs live; what is missing is made."""
-    preset: str = "demo"
-    """smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos."""
-    seeds: int = 5
-    """Trainings of each variant."""
-    workers: int = 1
-    """Processes that train, one core each."""
+    out: Path  # The CSV to write, a row for each variant; what belongs to it goes beside it, such as NAME_runs.csv.
+    root: Path = ROOT  # Where data, weights, features and runs live; what is missing is made.
+    preset: str = "demo"  # smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
+    seeds: int = 5  # Trainings of each variant.
+    workers: int = 1  # Processes that train, one core each.
 
     def prepared(self):
         from mgdmkit.experiments.pipeline import prepare

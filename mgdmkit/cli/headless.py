@@ -13,13 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mgdmkit.cli.page import (
-    duration,
-    notebook_state,
-    source_cells,
-    was_reached,
-    write_index,
-)
+from mgdmkit.cli.page import duration, notebook_state, source_cells, was_reached, write_index
 from mgdmkit.config import write_text_atomic
 
 KERNEL_ENV = {
@@ -47,7 +41,7 @@ def run_notebook(
         ValueError: no cell tagged `parameters`, an undeclared parameter, or a value of another type.
         NotebookError: a cell failed, ended the kernel, or was never reached.
     """
-    source, output = Path(source).resolve(), Path(output).resolve()
+    source, output = source.resolve(), output.resolve()
     check_parameters(source, parameters)
     papermill = _import("papermill")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -84,10 +78,9 @@ def check_parameters(source: Path, parameters: dict[str, Any]) -> None:
     """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such notebook. Run from the project's root, or name its folder.")
-    cells = source_cells(json.loads(source.read_text(encoding="utf-8")))
-    if not any("parameters" in cell["metadata"].get("tags", []) for cell in cells):
-        raise ValueError(f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings.")
     known = _import("papermill").inspect_notebook(source)
+    if not known:
+        raise ValueError(f"{source.name} has no cell tagged `parameters`: tag the cell that holds its settings.")
     for name, value in parameters.items():
         if name not in known:
             raise ValueError(f"{source.name} has no parameter {name!r}; it knows {', '.join(sorted(known))}.")
@@ -115,7 +108,7 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
         ValueError: `only` names none of them, or a notebook does not declare `preset` and `root`.
         NotebookError: some notebook failed; the page is written all the same.
     """
-    notebooks, out = Path(notebooks).resolve(), Path(out).resolve()
+    notebooks, out = notebooks.resolve(), out.resolve()
     everything = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
     chosen = choose(everything, only, notebooks)
     parameters = {"preset": preset, "root": str(out)}
@@ -127,7 +120,7 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
         label = f"[{number}/{len(chosen)}] {source.stem}"
         bar = {"desc": label, "leave": False} if on_terminal else False
         if not on_terminal:  # there the bar says what is running, and would write over this line
-            print(f"{label} ...", end=" ", flush=True)
+            print(f"{label} ... ", end="", flush=True)
         executed, start = out / "notebooks" / source.name, time.perf_counter()
         try:
             run_notebook(source, executed, parameters, progress=bar)
@@ -138,8 +131,7 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
                 write_html(executed, source.parent)
             write_index(out, everything, preset)
         outcome = "FAILED" if source.name in failures else "ok"
-        before = f"{label} ... " if on_terminal else ""
-        print(f"{before}{outcome}, {duration(time.perf_counter() - start)}", flush=True)
+        print(f"{f'{label} ... ' if on_terminal else ''}{outcome}, {duration(time.perf_counter() - start)}", flush=True)
     page = out / "index.html"
     if failures:
         raise NotebookError("\n\n".join(failures.values()) + f"\n\nResults of the others: {page}")
@@ -166,12 +158,9 @@ def write_html(executed: Path, images: Path) -> Path:
 
     Links lead to the lessons' folder, `images`, where the notebook was before it was executed.
     """
-    _import("nbconvert")
-    import nbformat
-    from nbconvert import HTMLExporter
-
+    nbconvert, nbformat = _import("nbconvert"), _import("nbformat")
     # Only formulas still need the network (MathJax); without it they show as TeX.
-    exporter = HTMLExporter(embed_images=True, require_js_url="")
+    exporter = nbconvert.HTMLExporter(embed_images=True, require_js_url="")
     notebook = nbformat.read(executed, as_version=4)
     notebook.metadata.pop("widgets", None)
     resources = {"metadata": {"name": executed.stem, "path": str(images)}}
@@ -223,13 +212,11 @@ def _mark_failed(executed: Path) -> str:
 
     papermill marks a cell that raised, but one that killed its kernel counts as completed there.
     """
-    if not executed.is_file():
-        return "before its first cell"
-    notebook = json.loads(executed.read_text(encoding="utf-8"))
+    notebook = json.loads(executed.read_text(encoding="utf-8")) if executed.is_file() else {"cells": []}
     reached = [(n, c) for n, c in enumerate(source_cells(notebook), start=1) if was_reached(c)]
-    failed = [(n, c) for n, c in reached if c["metadata"]["papermill"]["status"] == "failed"]
     if not reached:
         return "before its first cell"
+    failed = [(n, c) for n, c in reached if c["metadata"]["papermill"]["status"] == "failed"]
     number, cell = failed[0] if failed else reached[-1]
     cell["metadata"]["papermill"].update(status="failed", exception=True)
     notebook["metadata"]["papermill"]["exception"] = True

@@ -18,9 +18,9 @@ SHARED = ("features", "mine", "train", "finetune", "evaluate", "reproduce")
 
 def doctor() -> None:
     """Check this machine: versions, device, decoders, disk, CLIP weights, and what to do about each problem."""
-    from mgdmkit.cli.doctor import main as run_checks
+    from mgdmkit.cli.doctor import print_report, report
 
-    sys.exit(run_checks())
+    sys.exit(print_report(report()))
 
 
 app = tyro.extras.SubcommandApp()

@@ -1,143 +1,125 @@
 """`mgdm manifest ...`: tables of clips, from a folder, from official lists, or somebody's own."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from mgdmkit.cli.shared import done
+from mgdmkit.cli.shared import OfficialSplit, done
 
 app = tyro.extras.SubcommandApp()
 
 
+@dataclass(frozen=True)
+class Split:
+    """How clips without official lists are split; named as `manifest_from_folder` has it."""
+
+    val_fraction: float = 0.0  # Share of each class for validation, when no lists are given.
+    test_fraction: float = 0.25  # Share of each class for testing, when no lists are given.
+    group_regex: str | None = None
+    """Clips whose names agree in this pattern's first group stay on one side of the split, as in '_g([0-9]+)_' for
+    UCF101."""
+    train_list: Path | None = None
+    """A file of training clips, one Class/clip.avi per line, instead of an own split."""
+    val_list: Path | None = None  # A file of validation clips.
+    test_list: Path | None = None  # A file of test clips.
+    seed: int = 0  # Seeds the own split.
+
+
 @app.command
 def folder(
-    videos: Path,
-    out: Path,
-    val_fraction: float = 0.0,
-    test_fraction: float = 0.25,
-    group_regex: str | None = None,
-    train_list: Path | None = None,
-    val_list: Path | None = None,
-    test_list: Path | None = None,
-    labels: Literal["words", "raw"] = "words",
-    seed: int = 0,
+    videos: Path, out: Path, split: Annotated[Split, tyro.conf.arg(name="")], labels: Literal["words", "raw"] = "words"
 ) -> None:
     """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
 
     Args:
         videos: The folder of class folders.
         out: The manifest to write, a CSV with id, path, label and split.
-        val_fraction: Share of each class for validation, when no lists are given.
-        test_fraction: Share of each class for testing, when no lists are given.
-        group_regex: Clips whose names agree in this pattern's first group stay on one side of the split, as in
-            '_g([0-9]+)_' for UCF101.
-        train_list: A file of training clips, one Class/clip.avi per line, instead of an own split.
-        val_list: A file of validation clips.
-        test_list: A file of test clips.
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
-        seed: Seeds the own split.
     """
     from mgdmkit.data.folder import manifest_from_folder
     from mgdmkit.data.manifest import write_manifest
 
-    rows, summary = manifest_from_folder(
-        videos,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        group_regex=group_regex,
-        train_list=train_list,
-        val_list=val_list,
-        test_list=test_list,
-        seed=seed,
-        label_style=labels,
-    )
+    rows, summary = manifest_from_folder(videos, label_style=labels, **asdict(split))
     write_manifest(out, rows)
     print(summary)
     done("manifest", out)
 
 
+@dataclass(frozen=True)
+class Copy:
+    """Somebody's copy of a dataset with official lists, and the manifest of it."""
+
+    videos: Path  # The unpacked videos, in folders or all in one.
+    out: Path  # The manifest to write, a CSV with id, path, label, the official splits if there are several, and split.
+    probe: bool = False  # Decode every file whole, and leave out what is damaged.
+    workers: int | None = None  # Threads that decode; one per core, at most 16, when not given.
+
+    def write(self, official, official_split: int = 1) -> None:
+        from mgdmkit.data.official import build_manifest, summary
+
+        how = {"official_split": official_split, "probe": self.probe, "workers": self.workers}
+        checked = build_manifest(official, self.videos, self.out, **how)
+        print(summary(official, checked, self.out))
+        done("manifest", self.out)
+
+
+@dataclass(frozen=True)
+class SplitCopy(Copy):
+    """A copy of one with three official splits, whose class names are written as one word."""
+
+    labels: Literal["words", "raw"] = "words"  # Class names as words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
+    official_split: Literal[1, 2, 3] = 1  # Which of the three is written as split; all three are kept.
+
+
 @app.command
-def ucf101(
-    videos: Path,
-    out: Path,
-    annotations: Path | None = None,
-    labels: Literal["words", "raw"] = "words",
-    official_split: Literal[1, 2, 3] = 1,
-    probe: bool = False,
-    workers: int | None = None,
-) -> None:
+def ucf101(copy: Annotated[SplitCopy, tyro.conf.arg(name="")], annotations: Path | None = None) -> None:
     """Make the manifest of UCF101 from its official lists; clips that are not there are listed beside it.
 
+    The videos lie as Class/v_Class_g01_c01.avi, or all in one folder.
+
     Args:
-        videos: The unpacked videos: Class/v_Class_g01_c01.avi, or all clips in one folder.
-        out: The manifest to write, a CSV with id, path, label, split1, split2, split3 and split.
         annotations: The unpacked official lists, classInd.txt and the rest; without them, the kit's copy of them.
-        labels: Class names split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
-        official_split: Which of the three is written as split; all three are kept.
-        probe: Decode every file whole, and leave out what is damaged.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.ucf101 import ucf101_clips
 
-    _official_manifest(ucf101_clips(annotations, labels), videos, out, official_split, probe, workers)
+    copy.write(ucf101_clips(annotations, copy.labels), copy.official_split)
 
 
 @app.command
-def hmdb51(
-    videos: Path,
-    annotations: Path,
-    out: Path,
-    labels: Literal["words", "raw"] = "words",
-    official_split: Literal[1, 2, 3] = 1,
-    probe: bool = False,
-    workers: int | None = None,
-) -> None:
+def hmdb51(copy: Annotated[SplitCopy, tyro.conf.arg(name="")], annotations: Path) -> None:
     """Make the manifest of HMDB51 from its official split files; clips that are not there are listed beside it.
 
+    The videos lie as class_name/clip.avi, or all in one folder.
+
     Args:
-        videos: The unpacked videos: class_name/clip.avi, or all clips in one folder.
         annotations: The unpacked split files, class_name_test_split1.txt and so on, 153 of them.
-        out: The manifest to write, a CSV with id, path, label, split1, split2, split3 and split.
-        labels: Class names split into words ("brush_hair" -> "brush hair"), or raw.
-        official_split: Which of the three is written as split; all three are kept.
-        probe: Decode every file whole, and leave out what is damaged.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.hmdb51 import hmdb51_clips
 
-    _official_manifest(hmdb51_clips(annotations, labels), videos, out, official_split, probe, workers)
+    copy.write(hmdb51_clips(annotations, copy.labels), copy.official_split)
 
 
 @app.command
-def kinetics400(videos: Path, annotations: Path, out: Path, probe: bool = False, workers: int | None = None) -> None:
+def kinetics400(copy: Annotated[Copy, tyro.conf.arg(name="")], annotations: Path) -> None:
     """Make the manifest of a copy of Kinetics-400 from its CSV files; clips that are not there are listed beside it.
 
+    The videos lie flat or in a folder per class, as id.mp4 or id_000001_000011.mp4.
+
     Args:
-        videos: The unpacked videos, flat or in a folder per class, as id.mp4 or id_000001_000011.mp4.
         annotations: Folder of train.csv, val.csv or validate.csv, and test.csv if wanted.
-        out: The manifest to write, a CSV with id, path, label and split (train, val, test).
-        probe: Decode every file whole, and leave out what is damaged.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.kinetics400 import kinetics400_clips
 
-    _official_manifest(kinetics400_clips(annotations), videos, out, 1, probe, workers)
-
-
-def _official_manifest(official, videos: Path, out: Path, official_split: int, probe: bool, workers: int | None):
-    from mgdmkit.data.official import build_manifest, summary
-
-    checked = build_manifest(official, videos, out, official_split=official_split, probe=probe, workers=workers)
-    print(summary(official, checked, out))
-    done("manifest", out)
+    copy.write(kinetics400_clips(annotations))
 
 
 @app.command(name="csv")
 def csv_(
     manifest: Path,
     out: Path | None = None,
-    official_split: Literal[1, 2, 3] | None = None,
+    official_split: OfficialSplit = None,
     probe: bool = False,
     workers: int | None = None,
 ) -> None:
@@ -147,7 +129,6 @@ def csv_(
         manifest: A CSV with id, path (relative to it, or absolute), label and split (train, val, test, unused).
         out: Write the usable clips as a manifest here, and list the others beside it; without it, one clip that is
             missing or damaged is an error.
-        official_split: Take split1, split2 or split3 as split.
         probe: Decode every file whole.
         workers: Threads that decode; one per core, at most 16, when not given.
     """

@@ -7,7 +7,9 @@ from typing import Literal
 
 import tyro
 
-from mgdmkit.cli.shared import done
+from mgdmkit.cli.shared import Device, OfficialSplit, Pretrained, done
+
+Inference = Literal["single", "rerank", "joint"] | None
 
 
 def evaluate(
@@ -15,22 +17,21 @@ def evaluate(
     run: Path | None = None,
     manifest: Path | None = None,
     split: str = "test",
-    official_split: Literal[1, 2, 3] | None = None,
-    inference: Literal["single", "rerank", "joint"] | None = None,
-    device: str = "auto",
+    official_split: OfficialSplit = None,
+    inference: Inference = None,
+    device: Device = "auto",
 ) -> None:
     """Score a run, or frozen CLIP without one, on exactly the clips of a split.
+
+    A run is tested on the official split that it was trained on, which need not be given; another one is refused.
 
     Args:
         features: Folder made by `mgdm features`; of the run's own CLIP (RUN/clip) for one made by `mgdm finetune`.
         run: Folder made by `mgdm train` or `mgdm finetune`; without it, zero-shot CLIP is scored.
         manifest: Instead of features, for a run made by `mgdm finetune`: the clips, which its own CLIP then encodes.
         split: The split to score.
-        official_split: Take split1, split2 or split3 of the clips as split. A run is tested on the one that it was
-            trained on, which need not be given; another one is refused.
         inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
             the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
-        device: auto, cpu, cuda or mps.
     """
     from mgdmkit.evaluation.scores import score
     from mgdmkit.inference import predict
@@ -50,12 +51,12 @@ def evaluate(
         options = {"text_features": cached.text_features, "inference": inference, "k": k}
         logits = map_rows(lambda frames: predict(model, frames, **options), cached.frame_features)
         name = f"{split}-{inference}" if inference else split
-    name = f"scores-{name}.json"
+    path /= f"scores-{name}.json"
     scores = score(logits, cached.labels)
     print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
     if is_main():
-        scores.to_json(path / name, cached.classes)
-    done("scores", path / name)
+        scores.to_json(path, cached.classes)
+    done("scores", path)
 
 
 def _features_for(run, features, manifest, split: str, official_split: int | None, device: str):
@@ -85,11 +86,11 @@ def predict(
     run: Path,
     labels: Path | None = None,
     top: int = 5,
-    inference: Literal["single", "rerank", "joint"] | None = None,
+    inference: Inference = None,
     out: Path | None = None,
     clip: str | None = None,
-    pretrained: str | None = None,
-    device: str = "auto",
+    pretrained: Pretrained = None,
+    device: Device = "auto",
 ) -> None:
     """Say what video files show: the best labels of each, with their scores.
 
@@ -105,8 +106,6 @@ def predict(
         inference: What a label shares the discriminator's sequence with, see `mgdm evaluate --help`.
         out: The CSV to write, too: video, rank, label, score.
         clip: The run's CLIP, if it is no longer where it was at training.
-        pretrained: With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.
-        device: auto, cpu, cuda or mps.
     """
     from mgdmkit.data.corpus import read_corpus
     from mgdmkit.data.video import VideoError

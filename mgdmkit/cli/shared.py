@@ -4,6 +4,25 @@ A command imports what it needs when it runs, so that `--help` need not wait for
 """
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+# Options of several commands bring their help along; that of the others is in the docstrings of their commands.
+Clip = Annotated[
+    str, arg(help="small (comes with the kit), a folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.")
+]
+Decoders = Annotated[int | None, arg(help="Processes that decode; one per core, at most 8, when not given.")]
+Device = Annotated[str, arg(help="auto, cpu, cuda or mps.")]
+OfficialSplit = Annotated[Literal[1, 2, 3] | None, arg(help="Take split1, split2 or split3 of the clips as split.")]
+Precision = Annotated[
+    Literal["fp32", "bf16", "fp16"],
+    arg(help="What the encoder computes in; bf16 and fp16 are for GPUs, fp16 for CUDA only. A folder keeps to one."),
+]
+Pretrained = Annotated[
+    str | None, arg(help="With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.")
+]
+Prompt = Annotated[str, arg(help="The sentence around a label.")]
 
 
 def done(what: str, path: Path) -> None:
