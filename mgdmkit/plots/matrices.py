@@ -33,9 +33,9 @@ def matrix(
     low, high = (0.0, 1.0) if binary else (values.min(), values.max())
     if signed:
         low, high = -abs(values).max(), abs(values).max()
-    shades = (abs(values) if signed else values - low) / max(high if signed else high - low, 1e-12)
     image = ax.imshow(values, interpolation="none", vmin=low, vmax=high, cmap="PuOr_r" if signed else None)
     if annotate:
+        shades = abs(2 * image.norm(values) - 1) if signed else image.norm(values)
         digits = ".0f" if binary else "+.2f" if signed else ".2f"
         for i, j in np.ndindex(rows, columns):
             colour = "white" if shades[i, j] > 0.6 else INK

@@ -216,12 +216,6 @@ def test_the_true_label_stands_at_its_rank(ax, rank, names, at):
     assert f"rank {rank + 1}" in ax.get_title(loc="left")
 
 
-def test_without_its_score_the_true_label_gets_no_bar(ax):
-    plots.negatives(ax, "sitting", ["standing", "writing"], [0.5, 0.25], positive_rank=4)
-    assert labels_of(ax.yaxis) == ["standing", "writing"]
-    assert ax.get_title(loc="left") == "true label: sitting (rank 5)"
-
-
 # ---- runs and their scores ------------------------------------------------------------------------------------
 
 
@@ -339,7 +333,7 @@ def test_darker_is_larger_all_the_way(ax):
 
 
 def test_text_in_vector_files_stays_text(ax, tmp_path):
-    plots.negatives(ax, "sitting", ["standing"], [0.5])
+    plots.negatives(ax, "sitting", ["standing"], [0.5], 1, 0.25)
     ax.figure.savefig(tmp_path / "bars.svg")
     assert ">standing</text>" in (tmp_path / "bars.svg").read_text(encoding="utf-8")
 

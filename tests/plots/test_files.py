@@ -97,7 +97,7 @@ def test_every_word_of_a_diagram_can_be_read_on_half_a_page(draw, tmp_path):
 
 def test_a_figure_is_saved_in_both_kinds_and_its_text_stays_text(tmp_path):
     figure, ax = plt.subplots()
-    plots.negatives(ax, "sitting", ["standing"], [0.5])
+    plots.negatives(ax, "sitting", ["standing"], [0.5], 1, 0.25)
     folder = tmp_path / "new"
     plots.save(figure, folder / "k = 1.5", dpi=30)
     assert (folder / "k = 1.5.png").read_bytes().startswith(b"\x89PNG")
