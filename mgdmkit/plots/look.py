@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 INK, GREY = "#222222", "#8a8a8a"
 TRUE, OTHER = "#c2410c", "#9ec5e8"  # the true label dark, the others light: apart without colour, too
@@ -73,13 +74,13 @@ def name_rows(ax: Axes, names: Iterable[str]) -> None:
     ax.set_ylim(len(names) - 0.5, -0.5)
 
 
-def name_line_ends(ax: Axes) -> None:
+def name_line_ends(ax: Axes, lines: Iterable[Line2D]) -> None:
     """Write each line's label at the right edge, none over another, in its colour and tied to its last point.
 
     The limits of the y axis must be final.
     """
     low, high = ax.get_ylim()
-    lines = sorted(ax.lines, key=lambda line: line.get_ydata()[-1])
+    lines = sorted(lines, key=lambda line: line.get_ydata()[-1])
     inches = ax.get_window_extent().height / ax.figure.dpi
     ends = [line.get_xydata()[-1] for line in lines]
     places = _spread([(y - low) / (high - low) for _, y in ends], gap=1.3 * SMALL / 72 / inches)

@@ -10,22 +10,19 @@ from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, 
 
 
 def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]], key: str = "loss") -> Axes:
-    """One line a run, named at its right end.
+    """`learning_curves` of runs, each a line.
 
     Args:
         histories: run -> its history, a dict for each epoch (or step) with `key` in it.
     """
-    for i, (name, history) in enumerate(histories.items()):
+    curves, clock = {}, "epoch"
+    for name, history in histories.items():
         if missing := [line for line in history if key not in line]:
             raise ValueError(f"the history of {name!r} has no {key!r}; it has {', '.join(missing[0])}")
         clock = "step" if "step" in history[0] else "epoch"
         x = [line[clock] + (clock == "epoch") for line in history]  # the first epoch is 1 to a reader
-        look = {"color": LINES[i % len(LINES)], "linestyle": DASHES[i % len(DASHES)]}
-        ax.plot(x, [line[key] for line in history], label=name, marker="o" if len(x) < 4 else None, **look)
-        ax.set_xlabel(clock)
-    ax.margins(x=0)
-    name_line_ends(ax)
-    ax.set_ylabel(key.replace("_", " "))
+        curves[name] = x, [line[key] for line in history]
+    learning_curves(ax, curves, ylabel=key.replace("_", " ")).set_xlabel(clock)
     return ax
 
 
@@ -44,16 +41,18 @@ def learning_curves(
     Raises:
         ValueError: for values that do not fit their x.
     """
+    lines = []
     for i, (name, (x, values)) in enumerate(curves.items()):
         x, values = array(x), np.atleast_2d(array(values))
         if x.ndim != 1 or values.shape[1:] != x.shape:
             raise ValueError(f"{name!r}: values {values.shape} need one x a column, not x {x.shape}")
-        colour = LINES[i % len(LINES)]
-        ax.plot(x, values.mean(axis=0), color=colour, linestyle=DASHES[i % len(DASHES)], label=name)
+        colour, marker = LINES[i % len(LINES)], "o" if len(x) < 4 else None
+        look = {"color": colour, "linestyle": DASHES[i % len(DASHES)], "marker": marker}
+        lines += ax.plot(x, values.mean(axis=0), label=name, **look)
         if len(values) > 1:
             ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
     ax.margins(x=0)
-    name_line_ends(ax)
+    name_line_ends(ax, lines)
     if stop is not None:
         ax.axvline(stop, color=INK, linestyle=":", linewidth=1.5)
         above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "fontsize": SMALL}
