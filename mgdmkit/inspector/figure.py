@@ -57,7 +57,7 @@ def draw(view: View, look: Look, pictures: Any | str) -> Figure:
         pictures: (T, H, W, 3) uint8, or the message that stands in their place.
     """
     heights = [0.45, _height(frames, view, pictures), _height(rankings, view), SPACE]
-    figure = _empty(sum(heights))
+    figure = Figure((WIDTH, sum(heights)), dpi=100, layout="none")
     title, strip, lists, plane = figure.subfigures(4, height_ratios=heights)
     with rc_context(PLAIN):
         title.text(0.01, 0.5, f"{view.clip} ({view.split})", va="center", fontsize=12, fontweight="bold")
@@ -69,15 +69,10 @@ def draw(view: View, look: Look, pictures: Any | str) -> Figure:
 
 def alone(part: Callable, view: View, look: Look, *pictures: Any) -> Figure:
     """One of the parts (`frames`, which needs the pictures, `rankings` or `space`) as a figure of its own."""
-    figure = _empty(_height(part, view, *pictures), SPACE_WIDTH if part is space else WIDTH)
+    size = SPACE_WIDTH if part is space else WIDTH, _height(part, view, *pictures)
+    figure = Figure(size, dpi=100, layout="none")
     with rc_context(PLAIN):
         part(figure, view, look, *pictures)
-    return figure
-
-
-def _empty(height: float, width: float = WIDTH) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=100, layout="none")
-    FigureCanvasAgg(figure)
     return figure
 
 
@@ -93,8 +88,9 @@ def _height(part: Callable, view: View, pictures: Any = "") -> float:
 def encode(figure: Figure, kind: Literal["png", "webp"] = "png", dpi: int = 130) -> bytes:
     """The figure as a picture; WebP is several times smaller where there are photographs."""
     figure.set_dpi(dpi)
-    figure.canvas.draw()
-    picture, file = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"), io.BytesIO()
+    canvas, file = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     picture.save(file, kind.upper(), **({"quality": 85, "method": 2} if kind == "webp" else {"compress_level": 3}))
     return file.getvalue()
 

@@ -74,9 +74,8 @@ def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: 
     centres = (np.arange(bins) + 0.5) / bins
     bars = counts.bar(centres, n, width=0.92 / bins, color=OTHER, edgecolor=INK, linewidth=0.6)
     counts.bar_label(bars, fontsize=SMALL)
-    counts.set(yticks=[], ylim=(0, 1.7 * n.max()))
-    counts.tick_params(bottom=False, labelbottom=False)
-    counts.spines[:].set_visible(False)
+    counts.set_ylim(0, 1.7 * n.max())
+    counts.axis("off")
     error = 100 * (n[filled] * abs(share - x)).sum() / n.sum()
     counts.set_title(f"{title}{': ' if title else ''}error {error:.1f} points, N = {n.sum()}")
     return ax

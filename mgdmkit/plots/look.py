@@ -57,14 +57,9 @@ def array(values: Any) -> np.ndarray:
 
 
 def label_ticks(axis: Any, labels: Sequence[str] | None, rotation: int = 0) -> None:
-    axis.set_ticks(range(len(labels)) if labels is not None else [])
-    if labels is not None:
-        axis.set_ticklabels(labels, rotation=rotation)
+    labels = [] if labels is None else labels
+    axis.set_ticks(range(len(labels)), labels, rotation=rotation)
     axis.set_tick_params(length=0)
-
-
-def outline(ax: Axes) -> None:
-    ax.spines[:].set_visible(True)
 
 
 def name_rows(ax: Axes, names: Iterable[str]) -> None:

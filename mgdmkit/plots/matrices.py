@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mgdmkit.plots.look import GREY, INK, NARROWEST_ROW, SMALL, array, label_ticks, outline
+from mgdmkit.plots.look import GREY, INK, NARROWEST_ROW, SMALL, array, label_ticks
 
 
 def matrix(
@@ -48,7 +48,7 @@ def matrix(
             ax.axvline(edge - 0.5, color=INK, linewidth=1.5)
     label_ticks(ax.xaxis, column_labels, rotation=90)
     label_ticks(ax.yaxis, row_labels)
-    outline(ax)
+    ax.spines[:].set_visible(True)
     ax.set_title(title)
     return ax
 
@@ -92,4 +92,4 @@ def _class_axes(ax: Axes, classes: Sequence[str], groups: Sequence[str]) -> None
         ax.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor")
         ax.set_yticks(centres, names)
         ax.tick_params(length=0)
-    outline(ax)
+    ax.spines[:].set_visible(True)
