@@ -5,6 +5,7 @@ Places are set by hand: matplotlib's own layout would take longer than all the r
 """
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,9 +14,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Rectangle
 from PIL import Image
+from torch import Tensor
 
 from mgdmkit import plots
 from mgdmkit.inspector.inspection import View, rank_of
@@ -55,28 +57,22 @@ def draw(view: View, look: Look, pictures: Any | str) -> Figure:
         pictures: (T, H, W, 3) uint8, or the message that stands in their place.
     """
     heights = [0.45, _height(frames, view, pictures), _height(rankings, view), SPACE]
-    figure = _empty(sum(heights))
-    tops = 1 - np.cumsum([0, *heights]) / sum(heights)
-    title, strip, lists, plane = ((tops[i + 1], tops[i]) for i in range(len(heights)))
+    figure = Figure((WIDTH, sum(heights)), dpi=100, layout="none")
+    title, strip, lists, plane = figure.subfigures(4, height_ratios=heights)
     with rc_context(PLAIN):
-        figure.text(0.01, np.mean(title), f"{view.clip} ({view.split})", va="center", fontsize=12, fontweight="bold")
-        frames(figure, view, look, pictures, strip)
-        rankings(figure, view, look, lists)
-        space(figure, view, look, plane)
+        title.text(0.01, 0.5, f"{view.clip} ({view.split})", va="center", fontsize=12, fontweight="bold")
+        frames(strip, view, look, pictures)
+        rankings(lists, view, look)
+        space(plane, view, look)
     return figure
 
 
 def alone(part: Callable, view: View, look: Look, *pictures: Any) -> Figure:
     """One of the parts (`frames`, which needs the pictures, `rankings` or `space`) as a figure of its own."""
-    figure = _empty(_height(part, view, *pictures), SPACE_WIDTH if part is space else WIDTH)
+    size = SPACE_WIDTH if part is space else WIDTH, _height(part, view, *pictures)
+    figure = Figure(size, dpi=100, layout="none")
     with rc_context(PLAIN):
         part(figure, view, look, *pictures)
-    return figure
-
-
-def _empty(height: float, width: float = WIDTH) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=100, layout="none")
-    FigureCanvasAgg(figure)
     return figure
 
 
@@ -92,109 +88,96 @@ def _height(part: Callable, view: View, pictures: Any = "") -> float:
 def encode(figure: Figure, kind: Literal["png", "webp"] = "png", dpi: int = 130) -> bytes:
     """The figure as a picture; WebP is several times smaller where there are photographs."""
     figure.set_dpi(dpi)
-    figure.canvas.draw()
-    picture, file = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB"), io.BytesIO()
+    canvas, file = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     picture.save(file, kind.upper(), **({"quality": 85, "method": 2} if kind == "webp" else {"compress_level": 3}))
     return file.getvalue()
 
 
-def frames(figure: Figure, view: View, look: Look, pictures: Any | str, part: tuple[float, float] = (0, 1)) -> None:
+def frames(figure: FigureBase, view: View, look: Look, pictures: Any | str) -> None:
     """The frames with the attention of the chosen label over them, as bars from below and as numbers."""
     title = "the frames that the models see"
     if isinstance(pictures, str):
-        low, high = part
-        figure.text(0.01, high, title, va="top", fontsize=11)
-        figure.text(
-            0.5, (low + high) / 2, _wrap(pictures, 120), ha="center", va="center", fontsize=10, color=plots.TRUE
-        )
+        figure.text(0.01, 1, title, va="top", fontsize=11)
+        text = textwrap.fill(pictures, 120, break_long_words=False, break_on_hyphens=False)
+        figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=10, color=plots.TRUE)
         return
-    weights = None
+    weights, largest = np.empty(0), 1.0  # no run, no bars
     if look.run:
         weights = view.seen[look.run].attention[look.label].numpy()
+        largest = weights.max()
         title += f", and how {look.run} weights them for “{view.labels[look.label]}”"
-    rows = [slice(start, start + IN_A_ROW) for start in range(0, len(pictures), IN_A_ROW)]
-    high, low = part[1], part[0]
-    inch = (high - low) / (STRIP * len(rows))
-    figure.text(0.01, high - 0.03 * inch, title, va="top", fontsize=11)
-    for i, row in enumerate(rows):
-        top = high - (STRIP * i + 0.26) * inch
+    inch = 1 / _height(frames, view, pictures)
+    figure.text(0.01, 1 - 0.03 * inch, title, va="top", fontsize=11)
+    for i, start in enumerate(range(0, len(pictures), IN_A_ROW)):
+        row, top = slice(start, start + IN_A_ROW), 1 - (STRIP * i + 0.26) * inch
         ax = figure.add_axes((0.01, top - (STRIP - 0.48) * inch, 0.98, (STRIP - 0.48) * inch))
-        _strip(ax, pictures[row], None if weights is None else weights[row], None if weights is None else weights.max())
+        _strip(ax, pictures[row], weights[row] / largest, weights[row])
 
 
-def _strip(ax: Axes, pictures: np.ndarray, weights: np.ndarray | None, largest: float | None) -> None:
+def _strip(ax: Axes, pictures: np.ndarray, heights: np.ndarray, weights: np.ndarray) -> None:
     H, W = pictures.shape[1:3]
-    mosaic = np.full((H, IN_A_ROW * (W + GAP) - GAP, 3), 255, np.uint8)
-    for i, picture in enumerate(pictures):
-        mosaic[:, i * (W + GAP) : i * (W + GAP) + W] = picture
-    ax.imshow(mosaic, interpolation="antialiased")
+    apart = np.pad(pictures, ((0, IN_A_ROW - len(pictures)), (0, 0), (0, GAP), (0, 0)), constant_values=255)
+    ax.imshow(np.hstack(apart)[:, :-GAP], interpolation="antialiased")
     ax.set_anchor("NW")
     ax.axis("off")
-    if weights is None:
-        return
-    for i, weight in enumerate(weights):
-        left, height = i * (W + GAP), 0.45 * H * weight / largest
+    for i, (height, weight) in enumerate(zip(0.45 * H * heights, weights, strict=True)):
+        left = i * (W + GAP)
         bar = Rectangle((left, H - 0.5 - height), 0.16 * W, height, facecolor=plots.TRUE, edgecolor="white")
         ax.add_patch(bar)
         ax.text(left + W / 2, H + 1, f"{weight:.2f}", ha="center", va="top", fontsize=SMALL)
 
 
-def rankings(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0, 1)) -> None:
+def rankings(figure: FigureBase, view: View, look: Look) -> None:
     """The best labels of CLIP and of each run side by side; shaded: what a run with this k trains against."""
-    window = set(view.window(look.k, look.which)) if look.k else set()
-    (low, high), n = part, len(view.scores)
-    inch = (high - low) / _height(rankings, view)
-    width = 1 / min(n, SIDE_BY_SIDE)
-    for i, (name, scores) in enumerate(view.scores.items()):
+    inch, width = 1 / _height(rankings, view), 1 / min(len(view.scores), SIDE_BY_SIDE)
+    for i, name in enumerate(view.scores):
         row, column = divmod(i, SIDE_BY_SIDE)
-        bottom = high - ((row + 1) * RANKINGS - 0.12) * inch
-        place = (column * width + 0.01, bottom, width - 0.02, (RANKINGS - 0.7) * inch)
-        ranking(figure.add_axes(place), view, name, scores.numpy(), window, look)
+        bottom = 1 - ((row + 1) * RANKINGS - 0.12) * inch
+        ax = figure.add_axes((column * width + 0.01, bottom, width - 0.02, (RANKINGS - 0.7) * inch))
+        _ranking(ax, view, name, look)
     what = {"top": "hardest", "bot": "easiest of the nine hardest"}[look.which]
     words = f"shaded: the k = {look.k} {what} negatives" if look.k else "k = 0: no negatives"
     notes = [words, "hatched: the true label", *([f"{FALSE}: judged a false negative"] if look.marked else [])]
-    figure.text(0.01, high - 0.03 * inch, ";  ".join(notes), va="top", fontsize=10, color=plots.INK)
+    figure.text(0.01, 1 - 0.03 * inch, ";  ".join(notes), va="top", fontsize=10, color=plots.INK)
 
 
-def ranking(ax: Axes, view: View, name: str, scores: np.ndarray, window: set[int], look: Look) -> None:
+def _ranking(ax: Axes, view: View, name: str, look: Look) -> None:
     """The best labels of one model as bars, best on top, and the true one below them where it is not among them."""
-    order = np.argsort(-scores, kind="stable")[:TOP].tolist()
+    scores, window = view.scores[name], view.window(look.k, look.which)
+    order = best(scores)
     if view.own not in order:
         order.append(view.own)
-    middle, n = 0.56, len(order)  # where the bars begin, as a share of the width
+    middle, style = 0.56, {"fontsize": SMALL, "va": "center", "color": plots.INK}  # bars begin in the middle
     for place, label in enumerate(order):
         score, true = float(scores[label]), label == view.own
+        length = score * (0.9 - middle)
         if label in window:
             ax.add_patch(Rectangle((0, place - 0.5), 1, 1, facecolor=BAND, edgecolor="none"))
-        bar = Rectangle((middle, place - 0.36), score * (0.9 - middle), 0.72, edgecolor=plots.INK, linewidth=0.7)
-        bar.set(facecolor=plots.TRUE if true else plots.OTHER, hatch="///" if true else None)
+        colours = {"facecolor": plots.TRUE if true else plots.OTHER, "edgecolor": plots.INK}
+        bar = Rectangle((middle, place - 0.36), length, 0.72, linewidth=0.7, hatch="///" if true else None, **colours)
         ax.add_patch(bar)
-        style = {"fontsize": SMALL, "va": "center", "color": plots.INK}
         text = short(f"{FALSE if view.labels[label] in look.marked else ''}{view.labels[label]}")
-        ax.text(0.04, place, str(rank_of(view.scores[name], label)), ha="right", **style)
-        weight = "bold" if true else "normal"
-        ax.text(middle - 0.015, place, text, ha="right", fontweight=weight, **style)
-        ax.text(middle + score * (0.9 - middle) + 0.012, place, percent(score), ha="left", **style)
+        ax.text(0.04, place, str(rank_of(scores, label)), ha="right", **style)
+        ax.text(middle - 0.015, place, text, ha="right", fontweight="bold" if true else "normal", **style)
+        ax.text(middle + length + 0.012, place, percent(score), ha="left", **style)
         if label == look.label and not true:
-            ax.add_patch(
-                Rectangle((0, place - 0.47), 1, 0.94, facecolor="none", edgecolor=plots.LINES[0], linewidth=1.2)
-            )
-    ax.set(xlim=(0, 1), ylim=(max(n, TOP + 1) - 0.5, -0.5))
+            ax.add_patch(Rectangle((0, place - 0.47), 1, 0.94, fill=False, edgecolor=plots.LINES[0], linewidth=1.2))
+    ax.set(xlim=(0, 1), ylim=(max(len(order), TOP + 1) - 0.5, -0.5))
     ax.axis("off")
-    ax.set_title(f"{name}: the true label is {ordinal(rank_of(view.scores[name], view.own))}", fontsize=11, loc="left")
+    ax.set_title(f"{name}: the true label is {ordinal(rank_of(scores, view.own))}", fontsize=11, loc="left")
 
 
-def space(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0, 1)) -> None:
+def space(figure: FigureBase, view: View, look: Look) -> None:
     """Fig. 5 of the paper: the labels of this video by the cosines of half vectors, raw texts and discriminated."""
-    low, high = part
     if not look.run:
         text = "give a run to see how its vectors place the labels of this video"
-        figure.text(0.5, (low + high) / 2, text, ha="center", va="center", fontsize=10)
+        figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=10)
         return
-    seen, inch = view.seen[look.run], (high - low) / SPACE
-    window = view.window(look.k, look.which) if look.k else []
+    seen, window = view.seen[look.run], view.window(look.k, look.which)
     for i, (name, texts) in enumerate((("raw texts", view.text_features), ("discriminated texts", seen.discriminated))):
-        ax = figure.add_axes((0.105 + 0.355 * i, low + 0.55 * inch, 0.285, (SPACE - 0.9) * inch))
+        ax = figure.add_axes((0.105 + 0.355 * i, 0.55 / SPACE, 0.285, (SPACE - 0.9) / SPACE))
         x, y = plots.split_similarity(seen.video_features, texts)
         plots.split_vectors(ax, x, y, view.own, f"{look.run}, {name}")
         ax.set_ylabel(ax.get_ylabel() if i == 0 else "")  # both have the same
@@ -203,17 +186,22 @@ def space(figure: Figure, view: View, look: Look, part: tuple[float, float] = (0
         ax.scatter(x[window], y[window], s=70, marker="s", edgecolor=plots.INK, label="shaded negatives", **style)
         chosen = ax.scatter(*([v[look.label]] for v in (x, y)), s=190, edgecolor=plots.LINES[0], **style)
         chosen.set_label("chosen label")
-    figure.legend(*ax.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.76, (low + high) / 2))
+    figure.legend(*ax.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.76, 0.5))
 
 
-def words(view: View, look: Look) -> str:
+def best(scores: Tensor) -> list[int]:
+    """The labels that stand in a ranking of (n,) scores, best first."""
+    return scores.argsort(descending=True, stable=True)[:TOP].tolist()
+
+
+def words(view: View) -> str:
     """What the rankings say, as sentences: for those who can't see the picture."""
     said = []
     for name, scores in view.scores.items():
-        best, own = int(scores.argmax()), rank_of(scores, view.own)
+        first, own = int(scores.argmax()), rank_of(scores, view.own)
         place = f"{name} ranks the true label {ordinal(own)} of {len(scores)} with {percent(float(scores[view.own]))}"
-        first = f", and “{view.labels[best]}” first with {percent(float(scores[best]))}" if best != view.own else ""
-        said.append(place + first + ".")
+        other = f", and “{view.labels[first]}” first with {percent(float(scores[first]))}" if first != view.own else ""
+        said.append(place + other + ".")
     return " ".join(said)
 
 
@@ -230,10 +218,3 @@ def percent(score: float) -> str:
 def short(label: str) -> str:
     """A label that fits into a ranking."""
     return label if len(label) <= LONGEST else label[: LONGEST - 1].rstrip() + "…"
-
-
-def _wrap(text: str, width: int) -> str:
-    lines: list[str] = [""]
-    for word in text.split():
-        lines = [*lines, word] if len(lines[-1]) + len(word) > width else [*lines[:-1], f"{lines[-1]} {word}".strip()]
-    return "\n".join(lines)

@@ -35,8 +35,8 @@ def image(data: bytes, alt: str, kind: str = "png") -> str:
 def table(view: View, look: drawing.Look, words: str) -> str:
     """Ranks and scores of the labels in words, for those who want digits or can't see the bars."""
     scores = view.scores
-    best = {j: None for s in scores.values() for j in s.argsort(descending=True)[: drawing.TOP].tolist()}
-    shaded = set(view.window(look.k, look.which)) if look.k else set()
+    best = [j for s in scores.values() for j in drawing.best(s)]
+    shaded = view.window(look.k, look.which)
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in scores)
     lines = []
     for label in dict.fromkeys([view.own, *view.negatives, *best]):

@@ -4,12 +4,13 @@ No widget and no picture here. CLIP and every run rank the same n labels, those 
 a corpus these are more than the classes, so a rank can be lower here than in an evaluation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -53,7 +54,7 @@ class Run:
 
     @torch.no_grad()
     def __init__(self, model: MGDM, text_features: Tensor):
-        self.model, self.text_features = model.cpu().eval(), text_features
+        self.model = model.cpu().eval()
         self.guides = text_features[:, None] if model.config.guide == "each" else text_features
         self.discriminated = self.model.discriminator(text_features[:, None])  # (n, 1, D), each label its own group
 
@@ -107,7 +108,7 @@ class View:
 
     def window(self, k: int, which: Literal["top", "bot"]) -> list[int]:
         """The k labels that training takes as negatives; `ValueError` where too few were mined."""
-        return select(self.mined, k, which)[0].tolist()
+        return select(self.mined, k, which)[0].tolist() if k else []
 
     @property
     def negatives(self) -> list[int]:
@@ -162,8 +163,7 @@ class Inspection:
         self.runs: dict[str, Run] = {}
         for name, run in (runs or {}).items():
             self._add(name, run)
-        self._places = {name: (self.clips[name]).to_numpy() for name in ("split", "label")}
-        self._texts = [f"{clip}\n{label}".lower() for clip, label in zip(self.ids, self.clips["label"], strict=True)]
+        self._texts = (self.clips["id"] + "\n" + self.clips["label"]).str.lower()
         self._ranks: dict[str, np.ndarray] = {}
 
     def _add(self, name: str, run: MGDM | Path | str) -> None:
@@ -188,9 +188,9 @@ class Inspection:
         hit = np.ones(len(self.ids), dtype=bool)
         for column, value in (("split", question.split), ("label", question.label)):
             if value:
-                hit &= self._places[column] == value
-        if words := question.text.lower().split():
-            hit &= np.fromiter((all(word in text for word in words) for text in self._texts), bool, len(hit))
+                hit &= (self.clips[column] == value).to_numpy()
+        for word in question.text.lower().split():
+            hit &= self._texts.str.contains(word, regex=False).to_numpy()
         rank = self.negatives.positive_rank.numpy()
         if question.show == "misread":
             hit &= rank > 0
@@ -241,21 +241,13 @@ class Inspection:
             raise FileNotFoundError(f"the manifest does not list {clip!r}; give the one that the features were made of")
         return self.paths[clip]
 
-    def table(self, rows: Sequence[int]) -> list[list[str]]:
-        """Header and a row for each of these videos: id, label, split, ranks from 0 as `mgdm mine` counts, negatives.
-
-        The rank under a run is empty where it was never asked for, see `ranks`.
-        """
-        depth = self.negatives.indices.shape[1]
-        ranks = {f"rank_{name}": self._ranks.get(name) for name in self.runs}
-        header = ["id", "label", "split", "positive_rank", *ranks, *(f"negative_{j}" for j in range(1, depth + 1))]
-        lines = [header]
-        for row in rows:
-            mined = [self.texts.labels[j] for j in self.negatives.indices[row].tolist()]
-            places = ["" if found is None else str(found[row]) for found in ranks.values()]
-            clip = [self.ids[row], self.clips["label"].iloc[row], self.clips["split"].iloc[row]]
-            lines.append([*clip, str(int(self.negatives.positive_rank[row])), *places, *mined])
-        return lines
+    def table(self, rows: np.ndarray) -> pd.DataFrame:
+        """A row for each of these videos: id, label, split, ranks from 0 as `mgdm mine` counts, negatives."""
+        ranks = {"positive_rank": self.negatives.positive_rank.numpy()[rows]}
+        ranks |= {f"rank_{name}": self.ranks(name)[rows] for name in self.runs}
+        mined = np.array(self.texts.labels, dtype=object)[self.negatives.indices.numpy()[rows]]
+        names = {f"negative_{j}": column for j, column in enumerate(mined.T, start=1)}
+        return self.clips[["id", "label", "split"]].iloc[rows].assign(**ranks, **names)
 
 
 def _seen(output: MGDMOutput) -> Seen:

@@ -1,7 +1,7 @@
 """Any clip as bytes that a browser plays: the file itself where it can, else H.264 without sound, made in memory."""
 
 import io
-from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,12 +10,13 @@ import av
 import numpy as np
 from PIL import Image
 
-from mgdmkit.data.video import VideoError, count_frames, read_frames
+from mgdmkit.data.video import count_frames, read_frames
 
 ENOUGH_FRAMES = 300  # 10 seconds at 30 a second; of a longer clip as many, evenly spread, at the clip's own pace
 SHORT_SIDE = 240  # pixels
 LARGEST_FILE = 1_000_000  # bytes: a notebook server lets about a megabyte a second through to the browser
 ANIMATED_FRAMES = 48
+UNPLAYED = "", 25.0  # no way to play it, and a rate as good as any: whoever reads its frames hears what is wrong
 
 
 class Playable(NamedTuple):
@@ -59,7 +60,7 @@ def h264(frames: np.ndarray, rate: float) -> bytes:
 def animation(frames: np.ndarray, rate: float) -> bytes:
     """Frames uint8 (n, H, W, 3), `rate` of them a second, as an animated WebP of fewer frames and the same length."""
     step = -(-len(frames) // ANIMATED_FRAMES)
-    pictures: Sequence[Image.Image] = [Image.fromarray(frame) for frame in frames[::step]]
+    pictures = [Image.fromarray(frame) for frame in frames[::step]]
     file = io.BytesIO()
     pause = max(20, round(1000 * step / rate))  # milliseconds
     pictures[0].save(file, "WEBP", save_all=True, append_images=pictures[1:], duration=pause, loop=0, quality=70)
@@ -67,19 +68,14 @@ def animation(frames: np.ndarray, rate: float) -> bytes:
 
 
 def _probe(path: Path) -> tuple[str, float]:
-    """What browsers play it as, "" for not at all, and its frames a second."""
-    if not path.is_file():
-        raise VideoError(f"{path} is missing; put the file there, or take it out of the manifest")
-    try:
-        with av.open(str(path.absolute()), metadata_errors="replace") as container:
-            if len(container.streams) != 1 or not container.streams.video:
-                rate = container.streams.video[0].average_rate if container.streams.video else None
-                return "", float(rate or 25)
-            stream = container.streams.video[0]
+    """What browsers play it as, "" for not at all, and its frames a second. A file that can't be read: see UNPLAYED."""
+    if not path.is_file():  # FFmpeg would wait for ever at a named pipe
+        return UNPLAYED
+    with suppress(av.FFmpegError, OSError), av.open(str(path.absolute()), metadata_errors="replace") as container:
+        for stream in container.streams.video[:1]:
             codec, rate = stream.codec_context, float(stream.average_rate or 25)
-            if "mp4" in container.format.name and codec.name == "h264" and codec.pix_fmt in ("yuv420p", "yuvj420p"):
-                return "mp4", rate
+            mp4 = "mp4" in container.format.name and codec.name == "h264" and codec.pix_fmt in ("yuv420p", "yuvj420p")
             webm = path.suffix.lower() == ".webm" and codec.name in ("vp8", "vp9", "libvpx", "libvpx-vp9")
-            return "webm" if webm else "", rate
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path} cannot be read ({error.strerror or error}); replace the file") from error
+            silent = len(container.streams) == 1
+            return "mp4" if mp4 and silent else "webm" if webm and silent else "", rate
+    return UNPLAYED

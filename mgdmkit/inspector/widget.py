@@ -4,9 +4,8 @@ For JupyterLab and Notebook 7, on ipywidgets alone; nothing touches the network.
 its picture in `figure.py`, its controls in `controls.py`, what was judged in `data/judgements.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache, wraps
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import RLock
 
@@ -19,7 +18,7 @@ from matplotlib.figure import Figure
 
 from mgdmkit import plots
 from mgdmkit.clip.features import CorpusTexts, Features
-from mgdmkit.data.corpus import write_rows
+from mgdmkit.config import write_text_atomic
 from mgdmkit.data.judgements import Judgements
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import VideoError, read_segments
@@ -36,31 +35,11 @@ THUMBNAIL = 96  # pixels of a frame's shorter side
 KEPT = 32  # clips whose frames and bytes stay in memory
 
 
-def _guarded(method: Callable) -> Callable:
-    """One thing at a time; an error is shown in the inspector, and what it does not touch goes on.
-
-    JupyterLab lets controls answer in another thread than the one that runs cells.
-    """
-
-    @wraps(method)
-    def guarded(self, *arguments):
-        with self._lock:
-            try:
-                return method(self, *arguments)
-            except Exception as error:
-                self._say(f"{type(error).__name__}: {error}", alarm=True)
-
-    return guarded
-
-
 class HardNegativeInspector(ipywidgets.VBox):
     """The inspector as a widget; put it last in a cell.
 
     Args:
-        manifest, features, negatives: each as an object, or as the path of what `mgdm manifest`, `mgdm features` and
-            `mgdm mine` wrote.
-        runs: name -> folder of a finished run, or a model.
-        corpus: what the indices of `negatives` mean, where these are an object and more than the classes.
+        manifest, features, negatives, runs, corpus: as `Inspection` takes them.
         judgements: the CSV that keeps the false negatives; the first of them makes it.
         exports: folder for pictures and selections; that of `judgements` when not given.
         split: the split to begin with; empty for all of them.
@@ -95,47 +74,58 @@ class HardNegativeInspector(ipywidgets.VBox):
         super().__init__(children=self.controls.arranged())
         self.add_class("mgdmkit-inspector")
         self._connect()
-        self._choose()
-        self._summarise()
+        self._guard(self._choose)
+        self._guard(self._summarise)
         if self.inspection.problems:
             self._say_what_lasts()
 
     def _connect(self) -> None:
         c = self.controls
-        for control in (c.split, c.label, c.text, c.show, c.rank):
-            control.observe(self._on_question, "value")
-        c.run.observe(self._on_run, "value")
-        c.matches.observe(self._on_match, "value")
-        c.previous.on_click(lambda _: self._step(-1))
-        c.next.on_click(lambda _: self._step(1))
-        for control in (c.k, c.which):
-            control.observe(self._on_window, "value")
-        c.chosen.observe(self._on_chosen, "value")
-        c.mark.on_click(self._on_mark)
-        c.undo.on_click(self._on_undo)
-        c.save_png.on_click(lambda _: self._on_save("png"))
-        c.save_svg.on_click(lambda _: self._on_save("svg"))
-        c.save_csv.on_click(self._on_save_selection)
+        for answer, *controls in (
+            (self._choose, c.split, c.label, c.text, c.show, c.rank),
+            (self._change_run, c.run),
+            (self._change_window, c.k, c.which),
+            (self._show_match, c.matches),
+            (partial(self._draw, "strip", "rankings", "space"), c.chosen),
+        ):
+            for control in controls:
+                control.observe(partial(self._guard, answer), "value")
+        for answer, button in (
+            (partial(self._step, -1), c.previous),
+            (partial(self._step, 1), c.next),
+            (self._mark, c.mark),
+            (self._undo, c.undo),
+            (partial(self._save, "png"), c.save_png),
+            (partial(self._save, "svg"), c.save_svg),
+            (self._save_csv, c.save_csv),
+        ):
+            button.on_click(partial(self._guard, answer))
+
+    def _guard(self, answer: Callable[[], None], _: object = None) -> None:
+        """One answer at a time; an error is shown in the inspector, and what it does not touch goes on.
+
+        JupyterLab lets controls answer in another thread than the one that runs cells.
+        """
+        with self._lock:
+            if self._quiet:
+                return
+            try:
+                answer()
+            except Exception as error:
+                self._say(f"{type(error).__name__}: {error}", alarm=True)
 
     # Choosing a video
 
-    @_guarded
-    def _on_question(self, _) -> None:
-        self._choose()
-
-    @_guarded
-    def _on_run(self, _) -> None:
+    def _change_run(self) -> None:
         if self.controls.show.value in ("mended", "broken"):
             self._choose()
-        elif self.view:
+        else:
             self._draw("strip", "space")
 
-    @_guarded
-    def _on_match(self, change) -> None:
-        if not self._quiet and change.new is not None:
-            self._show(change.new)
+    def _show_match(self) -> None:
+        if (row := self.controls.matches.value) is not None:
+            self._show(row)
 
-    @_guarded
     def _choose(self) -> None:
         """Find the videos that match and show one: the same as before if it is among them, else the first."""
         c = self.controls
@@ -152,7 +142,6 @@ class HardNegativeInspector(ipywidgets.VBox):
             self._clear()
             self._say("No video matches; loosen the search or the filters.")
 
-    @_guarded
     def _step(self, by: int) -> None:
         place = int(np.searchsorted(self.rows, self.view.row)) + by
         if 0 <= place < len(self.rows):
@@ -163,9 +152,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         """Fill the list with the page that holds this row."""
         first = 0 if row is None else int(np.searchsorted(self.rows, row)) // PAGE * PAGE
         page = [(self.inspection.ids[r], int(r)) for r in self.rows[first : first + PAGE]]
-        with self._silence():
-            self.controls.matches.options = page
-            self.controls.matches.value = row
+        self._fill(self.controls.matches, page, row)
 
     # Showing it
 
@@ -173,9 +160,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         c, view = self.controls, self.inspection.view(row)
         self.view = view
         self._say_what_lasts()  # what was said was of another video
-        with self._silence():
-            c.chosen.options = self._choices(view)
-            c.chosen.value = view.own
+        self._fill(c.chosen, self._choices(view), view.own)
         place = int(np.searchsorted(self.rows, row))
         c.position.value = html.heading(f"Video {place + 1} of {len(self.rows)}")
         c.previous.disabled, c.next.disabled = place == 0, place == len(self.rows) - 1
@@ -215,11 +200,14 @@ class HardNegativeInspector(ipywidgets.VBox):
             return drawing.draw(self.view, self.look(), self._frames())
 
     def _draw(self, *parts: str) -> None:
+        """Draw these parts of the view anew, if there is one: "strip", "rankings", "space"."""
+        if self.view is None:
+            return
         c, view, look = self.controls, self.view, self.look()
         if "strip" in parts:
-            c.strip.value = self._strip(view, look)
+            c.strip.value = self._strip(look)
         if "rankings" in parts:
-            words = drawing.words(view, look)
+            words = drawing.words(view)
             c.rankings.value = html.image(drawing.encode(drawing.alone(drawing.rankings, view, look)), words)
             c.words.value = html.table(view, look, words)
         if "space" in parts:
@@ -227,12 +215,13 @@ class HardNegativeInspector(ipywidgets.VBox):
             c.space.value = html.image(drawing.encode(drawing.alone(drawing.space, view, look)), words)
         self._offer_mark(look)
 
-    def _strip(self, view: View, look: drawing.Look) -> str:
+    def _strip(self, look: drawing.Look) -> str:
         pictures = self._frames()
         if isinstance(pictures, str):
             return html.alarm(f"{pictures}. What follows is from the features and goes on without it.")
-        words = f"The attention of {look.run} for {view.labels[look.label]}." if look.run else "The frames."
-        return html.image(drawing.encode(drawing.alone(drawing.frames, view, look, pictures), "webp"), words, "webp")
+        words = f"The attention of {look.run} for {self.view.labels[look.label]}." if look.run else "The frames."
+        strip = drawing.alone(drawing.frames, self.view, look, pictures)
+        return html.image(drawing.encode(strip, "webp"), words, "webp")
 
     def _frames(self) -> np.ndarray | str:
         """(T, H, W, 3) of the clip that is shown, or why they can't be had."""
@@ -245,16 +234,9 @@ class HardNegativeInspector(ipywidgets.VBox):
         T = self.inspection.features.frame_features.shape[1]
         return read_segments(self.inspection.path(clip), T, short_side=THUMBNAIL)
 
-    @_guarded
-    def _on_window(self, _) -> None:
+    def _change_window(self) -> None:
         self._say("")
-        if self.view:
-            self._draw("rankings", "space")
-
-    @_guarded
-    def _on_chosen(self, _) -> None:
-        if not self._quiet and self.view:
-            self._draw("strip", "rankings", "space")
+        self._draw("rankings", "space")
 
     # Judging its labels
 
@@ -265,8 +247,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         mark.disabled = look.label == self.view.own
         mark.tooltip = "choose a label other than the true one" if mark.disabled else f"{name}: saved at once"
 
-    @_guarded
-    def _on_mark(self, _) -> None:
+    def _mark(self) -> None:
         c, view, look = self.controls, self.view, self.look()
         name = view.labels[look.label]
         if name in look.marked:
@@ -278,17 +259,14 @@ class HardNegativeInspector(ipywidgets.VBox):
             c.note.value = ""
             self._judged(f"Saved: {name}. `mgdm mine --exclude {self.judgements.path}` leaves it out.")
 
-    @_guarded
-    def _on_undo(self, _) -> None:
+    def _undo(self) -> None:
         self._judged(f"Undone: {self.judgements.undo()}.")
 
     def _judged(self, message: str) -> None:
-        if self.view:
-            self._draw("rankings")
+        self._draw("rankings")
         self._summarise()
         self._say(message)
 
-    @_guarded
     def _summarise(self) -> None:
         known, marks = self.inspection, self.judgements.exclusions()
         false = self.judgements.false_negatives(known.negatives.indices, known.own, known.texts.labels, known.ids)
@@ -299,12 +277,10 @@ class HardNegativeInspector(ipywidgets.VBox):
 
     # Exporting
 
-    @_guarded
-    def _on_save(self, kind: str) -> None:
+    def _save(self, kind: str) -> None:
         self._say(f"Saved {self.save_picture(kind)}")
 
-    @_guarded
-    def _on_save_selection(self, _) -> None:
+    def _save_csv(self) -> None:
         self._say(f"Saved {len(self.rows)} videos to {self.save_selection()}")
 
     def save_picture(self, kind: str = "png") -> Path:
@@ -315,19 +291,17 @@ class HardNegativeInspector(ipywidgets.VBox):
 
     def save_selection(self) -> Path:
         """Save the videos that match as `selection.csv`, with every model's rank and the negatives; its path."""
-        for run in self.inspection.runs:
-            self.inspection.ranks(run)
-        header, *lines = self.inspection.table(self.rows)
-        return write_rows(self.exports / "selection.csv", header, lines)
+        path = self.exports / "selection.csv"
+        write_text_atomic(path, self.inspection.table(self.rows).to_csv(index=False, lineterminator="\n"))
+        return path
 
     # Small things
 
-    @contextmanager
-    def _silence(self) -> Iterator[None]:
-        """Controls that are set from here don't answer."""
+    def _fill(self, control: ipywidgets.Widget, options: list, value: int | None) -> None:
+        """Say what can be chosen and what is; the control does not answer, as it does to a hand."""
         self._quiet = True
         try:
-            yield
+            control.options, control.value = options, value
         finally:
             self._quiet = False
 

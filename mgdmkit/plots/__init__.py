@@ -8,7 +8,7 @@ from mgdmkit.plots import diagrams
 from mgdmkit.plots.classes import calibration, gain_by_confusability
 from mgdmkit.plots.files import save, save_as
 from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, TRUE, style
-from mgdmkit.plots.matrices import confusion, confusion_change, matrix, negatives_map
+from mgdmkit.plots.matrices import confusion, matrix
 from mgdmkit.plots.runs import costs, differences, k_curve, learning_curves, loss_curves, scores
 from mgdmkit.plots.space import Sample, fig5, margins, split_similarity, split_vectors
 from mgdmkit.plots.videos import frames, negatives, predictions, sampling
@@ -25,7 +25,6 @@ __all__ = [
     "Sample",
     "calibration",
     "confusion",
-    "confusion_change",
     "costs",
     "diagrams",
     "differences",
@@ -38,7 +37,6 @@ __all__ = [
     "margins",
     "matrix",
     "negatives",
-    "negatives_map",
     "predictions",
     "sampling",
     "save",

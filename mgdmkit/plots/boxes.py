@@ -1,7 +1,6 @@
 """Boxes, arrows and text of the method's diagrams, measured in inches of the diagram's own size."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -15,33 +14,13 @@ TITLE, BODY = 11.5, 10  # points at the diagram's own size
 LINE = 1.28  # height of a line of text, in its font size
 
 
-class Box(NamedTuple):
-    """A rectangle and the places where arrows meet it."""
+class Box:
+    """The middle of a rectangle and the places where arrows meet it."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        return self.x + self.width / 2, self.y + self.height / 2
-
-    @property
-    def left(self) -> tuple[float, float]:
-        return self.x, self.centre[1]
-
-    @property
-    def right(self) -> tuple[float, float]:
-        return self.x + self.width, self.centre[1]
-
-    @property
-    def top(self) -> tuple[float, float]:
-        return self.centre[0], self.y + self.height
-
-    @property
-    def bottom(self) -> tuple[float, float]:
-        return self.centre[0], self.y
+    def __init__(self, x: float, y: float, width: float, height: float):
+        self.centre = column, row = x + width / 2, y + height / 2
+        self.left, self.right = (x, row), (x + width, row)
+        self.bottom, self.top = (column, y), (column, y + height)
 
 
 class Sheet:

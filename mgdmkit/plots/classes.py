@@ -15,7 +15,6 @@ def gain_by_confusability(
     gain: Any,
     names: Sequence[str] | None = None,
     xlabel: str = "videos that frozen CLIP gets wrong, percent",
-    unit: str = "points of Top-1",
 ) -> Axes:
     """A dot a class: what training changed over how confusable the class was; a bar at the mean of each third.
 
@@ -43,7 +42,7 @@ def gain_by_confusability(
         right = x[c] > (x.min() + x.max()) / 2
         place = {"xytext": (-7 if right else 7, 0), "textcoords": "offset points", "ha": "right" if right else "left"}
         ax.annotate(names[c], (x[c], gain[c]), va="center", fontsize=SMALL, **place)
-    ax.set(xlabel=xlabel, ylabel=f"gain, {unit}")
+    ax.set(xlabel=xlabel, ylabel="gain, points of Top-1")
     return ax
 
 
@@ -73,12 +72,10 @@ def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: 
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (softmax of the best label)", ylabel="share that is right")
     counts = ax.inset_axes([0, 1.03, 1, 0.16], sharex=ax)
     centres = (np.arange(bins) + 0.5) / bins
-    counts.bar(centres, n, width=0.92 / bins, color=OTHER, edgecolor=INK, linewidth=0.6)
-    for centre, number in zip(centres, n, strict=True):
-        counts.annotate(str(number), (centre, number), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL)
-    counts.set(yticks=[], ylim=(0, 1.7 * n.max()))
-    counts.tick_params(bottom=False, labelbottom=False)
-    counts.spines[:].set_visible(False)
+    bars = counts.bar(centres, n, width=0.92 / bins, color=OTHER, edgecolor=INK, linewidth=0.6)
+    counts.bar_label(bars, fontsize=SMALL)
+    counts.set_ylim(0, 1.7 * n.max())
+    counts.axis("off")
     error = 100 * (n[filled] * abs(share - x)).sum() / n.sum()
     counts.set_title(f"{title}{': ' if title else ''}error {error:.1f} points, N = {n.sum()}")
     return ax

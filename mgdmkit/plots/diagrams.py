@@ -98,13 +98,13 @@ def paradigms(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     usual = sheet.box(1.27, 0.42, 1.5, 3.24, "Usual", "b labels", name="usual", high=True)
     title = "With augmented negatives", "b groups of 1 + k labels"
     sheet.box(2.99, 0.42, 3.87, 3.24, *title, name="augmented", high=True)
-    sheet.text(usual.x - 0.07, CELLS_TOP + 0.16, "video of", ha="right", color=GREY)
+    sheet.text(usual.left[0] - 0.07, CELLS_TOP + 0.16, "video of", ha="right", color=GREY)
     for i, (label, *_) in enumerate(EXAMPLE):
-        sheet.text(usual.x - 0.07, CELLS_TOP - (i + 0.5) * CELL, label, ha="right")
+        sheet.text(usual.left[0] - 0.07, CELLS_TOP - (i + 0.5) * CELL, label, ha="right")
     _contrast(sheet, 1.48, [group[:1] for group in EXAMPLE])
     _contrast(sheet, 3.2, EXAMPLE, space=0.1)
     target = _target_colour(sheet), "", "target: the video's class"
-    at = usual.x
+    at = usual.left[0]
     for colour, hatch, text in (target, (OTHER, HATCH, "mined for the video"), ("white", "", "other labels")):
         sheet.cell(at, 0.1, 0.2, 0.2, colour, hatch)
         sheet.text(at + 0.28, 0.2, text, ha="left")

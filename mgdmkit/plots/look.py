@@ -3,12 +3,13 @@
 Every figure can be read in grey and by the colour-blind: what colour tells, a shape, a dash or a place tells too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 INK, GREY = "#222222", "#8a8a8a"
 TRUE, OTHER = "#c2410c", "#9ec5e8"  # the true label dark, the others light: apart without colour, too
@@ -56,31 +57,32 @@ def array(values: Any) -> np.ndarray:
 
 
 def label_ticks(axis: Any, labels: Sequence[str] | None, rotation: int = 0) -> None:
-    axis.set_ticks(range(len(labels)) if labels is not None else [])
-    if labels is not None:
-        axis.set_ticklabels(labels, rotation=rotation)
+    labels = [] if labels is None else labels
+    axis.set_ticks(range(len(labels)), labels, rotation=rotation)
     axis.set_tick_params(length=0)
 
 
-def outline(ax: Axes) -> None:
-    ax.spines[:].set_visible(True)
+def name_rows(ax: Axes, names: Iterable[str]) -> None:
+    """Name the rows 0, 1, ... of the y axis, the first on top."""
+    names = list(names)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
 
 
-def name_line_ends(ax: Axes, ends: Mapping[str, tuple[float, float, str]]) -> None:
-    """Write each line's name at the right edge, none over another, in its colour and tied to its last point.
+def name_line_ends(ax: Axes, lines: Iterable[Line2D]) -> None:
+    """Write each line's label at the right edge, none over another, in its colour and tied to its last point.
 
-    Args:
-        ends: name -> (x, y, colour) of the last point. The limits of the y axis must be final.
+    The limits of the y axis must be final.
     """
     low, high = ax.get_ylim()
-    order = sorted(ends, key=lambda name: ends[name][1])
+    lines = sorted(lines, key=lambda line: line.get_ydata()[-1])
     inches = ax.get_window_extent().height / ax.figure.dpi
-    places = _spread([(ends[name][1] - low) / (high - low) for name in order], gap=1.3 * SMALL / 72 / inches)
-    for name, place in zip(order, places, strict=True):
-        x, y, colour = ends[name]
+    ends = [line.get_xydata()[-1] for line in lines]
+    places = _spread([(y - low) / (high - low) for _, y in ends], gap=1.3 * SMALL / 72 / inches)
+    for line, end, place in zip(lines, ends, places, strict=True):
         tie = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-        look = {"color": colour, "va": "center", "fontsize": SMALL, "arrowprops": tie}
-        ax.annotate(name, (x, y), (1.05, place), textcoords="axes fraction", **look)
+        look = {"color": line.get_color(), "va": "center", "fontsize": SMALL, "arrowprops": tie}
+        ax.annotate(line.get_label(), end, (1.05, place), textcoords="axes fraction", **look)
 
 
 def _spread(places: list[float], gap: float) -> list[float]:

@@ -6,29 +6,23 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, array, name_line_ends
+from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, array, name_line_ends, name_rows
 
 
 def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]], key: str = "loss") -> Axes:
-    """One line a run, named at its right end.
+    """`learning_curves` of runs, each a line.
 
     Args:
         histories: run -> its history, a dict for each epoch (or step) with `key` in it.
     """
-    ends = {}
-    for i, (name, history) in enumerate(histories.items()):
+    curves, clock = {}, "epoch"
+    for name, history in histories.items():
         if missing := [line for line in history if key not in line]:
             raise ValueError(f"the history of {name!r} has no {key!r}; it has {', '.join(missing[0])}")
         clock = "step" if "step" in history[0] else "epoch"
         x = [line[clock] + (clock == "epoch") for line in history]  # the first epoch is 1 to a reader
-        y = [line[key] for line in history]
-        colour = LINES[i % len(LINES)]
-        ax.plot(x, y, color=colour, linestyle=DASHES[i % len(DASHES)], marker="o" if len(x) < 4 else None)
-        ends[name] = (x[-1], y[-1], colour)
-        ax.set_xlabel(clock)
-    ax.margins(x=0)
-    name_line_ends(ax, ends)
-    ax.set_ylabel(key.replace("_", " "))
+        curves[name] = x, [line[key] for line in history]
+    learning_curves(ax, curves, ylabel=key.replace("_", " ")).set_xlabel(clock)
     return ax
 
 
@@ -37,7 +31,6 @@ def learning_curves(
     curves: Mapping[str, tuple[Any, Any]],
     stop: float | None = None,
     stop_label: str = "the paper stops here",
-    xlabel: str = "epoch",
     ylabel: str = "Top-1 in percent",
 ) -> Axes:
     """The mean over seeds as a line, named at its right end, and a band from the lowest to the highest seed.
@@ -48,23 +41,23 @@ def learning_curves(
     Raises:
         ValueError: for values that do not fit their x.
     """
-    ends = {}
+    lines = []
     for i, (name, (x, values)) in enumerate(curves.items()):
         x, values = array(x), np.atleast_2d(array(values))
         if x.ndim != 1 or values.shape[1:] != x.shape:
             raise ValueError(f"{name!r}: values {values.shape} need one x a column, not x {x.shape}")
-        colour, mean = LINES[i % len(LINES)], values.mean(axis=0)
-        ax.plot(x, mean, color=colour, linestyle=DASHES[i % len(DASHES)])
+        colour, marker = LINES[i % len(LINES)], "o" if len(x) < 4 else None
+        look = {"color": colour, "linestyle": DASHES[i % len(DASHES)], "marker": marker}
+        lines += ax.plot(x, values.mean(axis=0), label=name, **look)
         if len(values) > 1:
             ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
-        ends[name] = (x[-1], mean[-1], colour)
     ax.margins(x=0)
-    name_line_ends(ax, ends)
+    name_line_ends(ax, lines)
     if stop is not None:
         ax.axvline(stop, color=INK, linestyle=":", linewidth=1.5)
         above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "fontsize": SMALL}
         ax.annotate(stop_label, (stop, 1), xycoords=("data", "axes fraction"), **above)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel="epoch", ylabel=ylabel)
     return ax
 
 
@@ -72,9 +65,8 @@ def k_curve(
     ax: Axes,
     rows: Sequence[tuple[str, int, Sequence[float], float | None, float | None]],
     zero_shot: float | None = None,
-    metric: str = "Top-1",
 ) -> Axes:
-    """Scores over the number of negatives: the mean with its interval, each seed a small dot beside it.
+    """Top-1 over the number of negatives: the mean with its interval, each seed a small dot beside it.
 
     Args:
         rows: (series, k, the score of each seed, low, high) in percent, e.g. `("hardest", 3, [60.8, 56.7], 55, 63)`;
@@ -106,7 +98,7 @@ def k_curve(
     if zero_shot is not None:
         ax.axhline(zero_shot, color=GREY, linestyle=":", linewidth=2, label=f"zero-shot {zero_shot:.1f}")
     ax.set_xticks(sorted({k for _, k, *_ in rows}))
-    ax.set(xlabel="k, negatives a video", ylabel=f"{metric} in percent")
+    ax.set(xlabel="k, negatives a video", ylabel="Top-1 in percent")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
@@ -124,21 +116,19 @@ def scores(
         if not 0 <= low <= value <= high <= 100:
             raise ValueError(f"{name!r}: {value} [{low}, {high}] is not a percentage inside its interval")
     names, values, lows, highs = zip(*rows, strict=True)
-    values, places = np.array(values), np.arange(len(rows))
-    errors = np.stack([values - lows, np.array(highs) - values])
-    ax.errorbar(values, places, xerr=errors, fmt="o", color=LINES[0], ecolor=GREY, capsize=3, markersize=7)
-    ax.set_yticks(places, names)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    errors = np.subtract(values, lows), np.subtract(highs, values)
+    ax.errorbar(values, range(len(rows)), xerr=errors, fmt="o", color=LINES[0], ecolor=GREY, capsize=3, markersize=7)
+    name_rows(ax, names)
     ax.set_xlabel(f"{metric} in percent, 95% interval" + (f", N = {n}" if n else ""))
     ax.grid(axis="x", color="#dddddd")
     return ax
 
 
-def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]], unit: str = "points of Top-1") -> Axes:
+def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]]) -> Axes:
     """Differences against one default with their intervals, the first row on top; filled where 0 lies outside.
 
     Args:
-        rows: (name, difference, low, high); all in `unit`.
+        rows: (name, difference, low, high), in points of Top-1.
     """
     for place, (name, value, low, high) in enumerate(rows):
         if not low <= value <= high:
@@ -147,41 +137,32 @@ def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]], unit:
         ax.plot([low, high], [place, place], color=GREY, linewidth=2)
         ax.plot(value, place, "o", color=LINES[0], markerfacecolor=face, markersize=7)
     ax.axvline(0, color=INK, linestyle="--", linewidth=1)
-    ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel(f"difference from the default, {unit}, 95% interval")
+    name_rows(ax, [name for name, *_ in rows])
+    ax.set_xlabel("difference from the default, points of Top-1, 95% interval")
     ax.grid(axis="x", color="#dddddd")
     return ax
 
 
-def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any, unit: str = "GMAC") -> Axes:
+def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any) -> Axes:
     """What each part costs, the first on top: dark what a counting rule sees, hatched what it leaves out.
 
     Args:
-        parts: n names; counted, total: (n,) costs in `unit`, written at the right, too: the small bars matter most.
+        parts: n names; counted, total: (n,) costs in GMAC, written at the right, too: the small bars matter most.
     Raises:
         ValueError: where more is counted than there is.
     """
     counted, total = array(counted).astype(float), array(total).astype(float)
     for part, seen, true in zip(parts, counted, total, strict=True):
         if not 0 <= seen <= true:
-            raise ValueError(f"{part!r}: {seen} {unit} counted of {true} {unit}")
-    places = np.arange(len(parts))
-    ax.barh(places, counted, color=LINES[0], edgecolor=INK, linewidth=0.8, label="counted")
-    rest = total - counted
-    ax.barh(places, rest, left=counted, color=OTHER, edgecolor=INK, linewidth=0.8, hatch="///", label="left out")
-    for place, seen, true in zip(places, counted, total, strict=True):
-        ax.annotate(
-            f"{_short(seen)} of {_short(true)}",
-            (true, place),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL,
-        )
-    ax.set_yticks(places, parts)
-    ax.set_ylim(len(parts) - 0.5, -0.5)
-    ax.set_xlabel(unit)
+            raise ValueError(f"{part!r}: {seen} GMAC counted of {true} GMAC")
+    look = {"edgecolor": INK, "linewidth": 0.8}
+    ax.barh(range(len(parts)), counted, color=LINES[0], label="counted", **look)
+    rest = {"left": counted, "color": OTHER, "hatch": "///", "label": "left out"}
+    bars = ax.barh(range(len(parts)), total - counted, **rest, **look)
+    written = [f"{_short(seen)} of {_short(true)}" for seen, true in zip(counted, total, strict=True)]
+    ax.bar_label(bars, written, padding=4, fontsize=SMALL)
+    name_rows(ax, parts)
+    ax.set_xlabel("GMAC")
     ax.margins(x=0.25)
     return ax
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array
+from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array, name_rows
 
 
 def split_similarity(video_vectors: Any, text_vectors: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -30,11 +30,13 @@ def split_similarity(video_vectors: Any, text_vectors: Any) -> tuple[np.ndarray,
             f"video_vectors {videos.shape} and text_vectors {texts.shape} must be one (C, D): a vector of the video "
             "and a text for each class, of one width"
         )
-    D = videos.shape[1]
+    C, D = videos.shape
     if D % 2:
         raise ValueError(f"vectors of width {D} can't be cut into two halves of one width")
-    left, right = slice(None, D // 2), slice(D // 2, None)
-    return _cosine(videos[:, left], texts[:, left]), _cosine(videos[:, right], texts[:, right])
+    a, b = videos.reshape(C, 2, D // 2), texts.reshape(C, 2, D // 2)
+    norms = np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)
+    x, y = ((a * b).sum(axis=2) / np.maximum(norms, 1e-12)).T
+    return x, y
 
 
 def split_vectors(ax: Axes, x: Any, y: Any, true: int, title: str = "") -> Axes:
@@ -68,8 +70,7 @@ def margins(ax: Axes, groups: Mapping[str, Any]) -> Axes:
         right = f"{(values > 0).mean():.0%} right"
         ax.text(1.02, row, right, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL)
     ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
-    ax.set_yticks(range(len(groups)), list(groups))
-    ax.set_ylim(len(groups) - 0.5, -0.5)
+    name_rows(ax, groups)
     ax.set_xlabel("cosine with the true class minus best other")
     return ax
 
@@ -105,27 +106,23 @@ def fig5(
     figure.set_layout_engine("constrained")
     figure.set_size_inches(6.9 if margins_of else 6.4, 2.1 * len(samples) + 1.1)
     widths = [1, 1, 0.85] if margins_of else [1, 1]
-    grid = figure.add_gridspec(len(samples), len(widths), width_ratios=widths)
-    first: dict[str, Axes] = {}
-    for row, sample in enumerate(samples):
-        panels = {"raw text": sample.raw, "discriminated text": sample.discriminated}
-        for column, (heading, points) in enumerate(panels.items()):
-            shared = first.get(heading)
-            ax = figure.add_subplot(grid[row, column], sharex=shared, sharey=shared)
-            split_vectors(ax, *points, sample.true, "" if column else sample.title)
-            if shared is None:
-                first[heading] = ax
-                _heading(ax, heading)
-            lowest = row == len(samples) - 1
-            ax.tick_params(labelbottom=lowest)
-            ax.set_xlabel("cosine, left halves" if lowest else "")
-            ax.set_ylabel("" if column else "cosine, right halves")
-    handles = ax.get_legend_handles_labels()
-    if margins_of:
-        beside = margins(figure.add_subplot(grid[:, 2]), margins_of)
-        beside.set_xlabel("margin")
-        _heading(beside, "margins of all videos")
-    figure.legend(*handles, loc="outside lower left", ncols=2)
+    axes = figure.subplots(len(samples), len(widths), sharex="col", sharey="col", squeeze=False, width_ratios=widths)
+    panels, beside = axes[:, :2], axes[:, 2:]
+    for (left, right), sample in zip(panels, samples, strict=True):
+        split_vectors(left, *sample.raw, sample.true, sample.title).set(xlabel="", ylabel="cosine, right halves")
+        split_vectors(right, *sample.discriminated, sample.true).set(xlabel="", ylabel="")
+    for ax, heading in zip(panels[0], ("raw text", "discriminated text"), strict=True):
+        _heading(ax, heading)
+    for ax in panels[-1]:
+        ax.set_xlabel("cosine, left halves")
+    if margins_of:  # one Axes, as high as all rows
+        place = beside[0, 0].get_gridspec()[:, 2]
+        for ax in beside.flat:
+            ax.remove()
+        whole = margins(figure.add_subplot(place), margins_of)
+        whole.set_xlabel("margin")
+        _heading(whole, "margins of all videos")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     return figure
 
 
@@ -133,8 +130,3 @@ def _heading(ax: Axes, text: str) -> None:
     """Above the panel's own title."""
     look = {"textcoords": "offset points", "ha": "center", "fontweight": "bold"}
     ax.annotate(text, (0.5, 1), (0, 24), xycoords="axes fraction", **look)
-
-
-def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(axis=1) / np.maximum(norms, 1e-12)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.container import BarContainer
 from matplotlib.transforms import ScaledTranslation
 
-from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array
+from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array, name_rows
 
 
 def frames(axes: Iterable[Axes], pictures: Any, weights: Any = None, title: str = "") -> list[Axes]:
@@ -30,10 +30,8 @@ def frames(axes: Iterable[Axes], pictures: Any, weights: Any = None, title: str 
         weights = array(weights)
         for ax, weight in zip(axes, weights, strict=True):
             below = ax.transAxes + ScaledTranslation(0, -6 / 72, ax.figure.dpi_scale_trans)  # 6 points, at any size
-            share = weight / weights.max()
-            bar = Line2D((0, share), (0, 0), transform=below, color=TRUE, linewidth=6, solid_capstyle="butt")
-            bar.set_clip_on(False)
-            ax.add_artist(bar)
+            look = {"color": TRUE, "linewidth": 6, "solid_capstyle": "butt", "clip_on": False}
+            ax.plot((0, weight / weights.max()), (0, 0), transform=below, **look)
             ax.set_xlabel(f"{weight:.2f}", fontsize=SMALL, labelpad=10)
     if title:
         # A long title would push the second picture away: a blank one keeps the height, the text takes no room.
@@ -57,8 +55,7 @@ def sampling(ax: Axes, num_frames: int, T: int, rows: Mapping[str, Sequence[int]
         ax.scatter(indices, [row] * len(indices), s=42, color=LINES[row % len(LINES)], zorder=3, label=name)
     for i in range(T + 1):  # between two frames; segment i begins at frame floor(i N / T)
         ax.axvline(i * num_frames // T - 0.5, color=GREY, linewidth=0.8)
-    ax.set_yticks(range(len(rows)), list(rows))
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    name_rows(ax, rows)
     ax.set_xlim(-1, num_frames)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(f"frame of the clip, 0 to {num_frames - 1}")
@@ -66,36 +63,24 @@ def sampling(ax: Axes, num_frames: int, T: int, rows: Mapping[str, Sequence[int]
 
 
 def negatives(
-    ax: Axes,
-    label: str,
-    names: Sequence[str],
-    scores: Any,
-    positive_rank: int | None = None,
-    positive_score: float | None = None,
+    ax: Axes, label: str, names: Sequence[str], scores: Any, positive_rank: int, positive_score: float
 ) -> Axes:
     """A video's mined negatives as bars, hardest on top; the true label is dark and hatched, in its own place.
 
     Args:
         label: the true label; names, scores: its negatives and their softmax scores, hardest first.
         positive_rank: rank of the true label among all labels, from 0; behind the last bar its number is written.
-        positive_score: its score; without it the rank stands in the title only.
+        positive_score: its score.
     """
-    names, scores = list(names), array(scores).tolist()
-    colours, at = [OTHER] * len(names), None
-    if positive_rank is not None and positive_score is not None:
-        at = min(positive_rank, len(names))
-        names.insert(at, label if positive_rank <= len(scores) else f"{label} (rank {positive_rank + 1})")
-        scores.insert(at, float(positive_score))
-        colours.insert(at, TRUE)
-    bars = ax.barh(range(len(names)), scores, color=colours, edgecolor=INK, linewidth=0.8)
-    if at is not None:
-        bars[at].set_hatch("///")
+    names, scores, ranked = list(names), array(scores).tolist(), f"{label} (rank {positive_rank + 1})"
+    at = min(positive_rank, len(names))
+    names.insert(at, label if positive_rank <= len(scores) else ranked)
+    scores.insert(at, float(positive_score))
+    _bars(ax, scores, [place == at for place in range(len(names))])
     ax.set_yticks(range(len(names)), names)
-    if at is not None:
-        ax.get_yticklabels()[at].set_fontweight("bold")
+    ax.get_yticklabels()[at].set_fontweight("bold")
     ax.invert_yaxis()
-    rank = "" if positive_rank is None else f" (rank {positive_rank + 1})"
-    ax.set(xlabel="score over the corpus (softmax)", title=f"true label: {label}{rank}")
+    ax.set(xlabel="score over the corpus (softmax)", title=f"true label: {ranked}")
     return ax
 
 
@@ -106,14 +91,14 @@ def predictions(ax: Axes, labels: Sequence[str], scores: Any, true: str | None =
         labels: n labels; scores: (n,) in 0..1.
         true: the true label; no bar is marked where it is not among them.
     """
-    scores, places = array(scores).astype(float), range(len(labels))
-    colours = [TRUE if label == true else OTHER for label in labels]
-    bars = ax.barh(places, scores, color=colours, edgecolor=INK, linewidth=0.8)
-    for bar, label, score in zip(bars, labels, scores, strict=True):
-        bar.set_hatch("///" if label == true else "")
-        place = (score, bar.get_y() + bar.get_height() / 2)
-        ax.annotate(f"{score:.0%}", place, xytext=(4, 0), textcoords="offset points", va="center", fontsize=SMALL)
-    ax.set_yticks(places, labels)
-    ax.set_ylim(len(labels) - 0.5, -0.5)
+    bars = _bars(ax, array(scores).astype(float), [label == true for label in labels])
+    ax.bar_label(bars, fmt="{:.0%}", padding=4, fontsize=SMALL)
+    name_rows(ax, labels)
     ax.set(xlim=(0, 1.12), xlabel="score (softmax over the labels)", title=title)
     return ax
+
+
+def _bars(ax: Axes, scores: Any, true: Sequence[bool]) -> BarContainer:
+    """Scores from the top down, those of true labels dark and hatched."""
+    colours, hatches = [TRUE if it_is else OTHER for it_is in true], ["///" if it_is else "" for it_is in true]
+    return ax.barh(range(len(true)), scores, color=colours, hatch=hatches, edgecolor=INK, linewidth=0.8)

@@ -216,12 +216,6 @@ def test_the_true_label_stands_at_its_rank(ax, rank, names, at):
     assert f"rank {rank + 1}" in ax.get_title(loc="left")
 
 
-def test_without_its_score_the_true_label_gets_no_bar(ax):
-    plots.negatives(ax, "sitting", ["standing", "writing"], [0.5, 0.25], positive_rank=4)
-    assert labels_of(ax.yaxis) == ["standing", "writing"]
-    assert ax.get_title(loc="left") == "true label: sitting (rank 5)"
-
-
 # ---- runs and their scores ------------------------------------------------------------------------------------
 
 
@@ -339,7 +333,7 @@ def test_darker_is_larger_all_the_way(ax):
 
 
 def test_text_in_vector_files_stays_text(ax, tmp_path):
-    plots.negatives(ax, "sitting", ["standing"], [0.5])
+    plots.negatives(ax, "sitting", ["standing"], [0.5], 1, 0.25)
     ax.figure.savefig(tmp_path / "bars.svg")
     assert ">standing</text>" in (tmp_path / "bars.svg").read_text(encoding="utf-8")
 
@@ -432,69 +426,7 @@ def test_a_curve_of_another_length_is_refused(ax):
         plots.learning_curves(ax, {"k = 0": ([1, 2], np.zeros((2, 3)))})
 
 
-# ---- classes: who is confused, mined, gaining -----------------------------------------------------------------
-
-
-def test_the_most_confused_pairs_are_those_of_both_counts(ax):
-    before, after = np.diag([8, 8, 10, 10, 10, 10]), np.diag([10, 4, 10, 10, 9, 10])
-    before[0, 2], before[1, 4] = 2, 2
-    after[1, 4], after[4, 1] = 6, 1
-    plots.confusion_change(ax, torch.tensor(before), after, CLASSES, top=2, names=("zero-shot", "k = 3"))
-    assert labels_of(ax.yaxis) == ["stirring a pot → closing a fridge", "doing squats → punching a bag"]
-    rings, dots = ([line.get_xdata()[0] for line in ax.lines if line.get_markersize() == size] for size in (10, 5.5))
-    assert (rings, dots) == ([20, 20], [0, 60]), "in percent of the class's ten videos; the best improved on top"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["zero-shot", "k = 3"]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]
-    assert misplaced(ax.figure) == []
-
-
-def test_counts_that_cannot_be_compared_are_refused(ax):
-    with pytest.raises(ValueError, match=r"6 classes need after \(6, 6\), not \(5, 5\)"):
-        plots.confusion_change(ax, np.eye(6), np.eye(5), CLASSES)
-    with pytest.raises(ValueError, match="same videos"):
-        plots.confusion_change(ax, np.eye(6), 2 * np.eye(6), CLASSES)
-
-
-MINED, OF = torch.tensor([[2, 5], [2, 4], [5, 0]]), torch.tensor([0, 0, 2])  # two videos of class 0, one of class 2
-
-
-def test_a_cell_is_the_share_of_the_videos_a_label_was_mined_for(ax):
-    plots.negatives_map(ax, MINED, OF, CLASSES)
-    shares = ax.images[0].get_array()
-    assert shares[0, 1:].tolist() == [0, 1, 0, 0.5, 0.5]
-    assert shares[2].filled(-1).tolist() == [1, 0, -1, 0, 0, 1]
-    assert np.ma.getmaskarray(np.ma.masked_invalid(shares)).tolist() == np.eye(6, dtype=bool).tolist()
-    assert labels_of(ax.yaxis) == labels_of(ax.xaxis) == list(CLASSES)
-
-
-@pytest.mark.parametrize("only", ["kitchen", ["closing a fridge", "stirring a pot", "opening a fridge"]])
-def test_a_group_is_shown_alone_with_the_share_that_lies_in_it(ax, only):
-    plots.negatives_map(ax, MINED, OF, CLASSES, SCENES, only)
-    assert labels_of(ax.yaxis) == ["stirring a pot", "closing a fridge", "opening a fridge"]
-    assert ax.images[0].get_array()[0].filled(-1).tolist() == [-1, 1, 0.5]
-    assert ax.get_xlabel() == "mined label (83% of the negatives)", "label 4, of the gym, was mined once in six"
-    assert misplaced(ax.figure) == []
-
-
-def test_the_whole_map_is_sorted_by_group(ax):
-    plots.negatives_map(ax, MINED, OF, CLASSES, SCENES)
-    assert labels_of(ax.yaxis) == [CLASSES[c] for c in (3, 1, 4, 0, 2, 5)]
-    assert ax.images[0].get_array()[3].filled(-1).tolist() == [0, 0, 0.5, -1, 1, 0.5]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"labels": OF[:2]}, r"mined \(3, 2\) and labels \(2,\)"),
-        ({"groups": ["kitchen"]}, "6 classes need 6 groups, not 1"),
-        ({"only": "attic", "groups": SCENES}, "no group 'attic'; there are kitchen, gym, beach"),
-        ({"only": "attic"}, "no group 'attic'; there are none"),
-        ({"only": ["dancing"]}, "no class 'dancing'; there are stirring a pot"),
-    ],
-)
-def test_a_map_of_what_is_not_there_is_refused(ax, options, message):
-    with pytest.raises(ValueError, match=message):
-        plots.negatives_map(ax, **{"mined": MINED, "labels": OF, "classes": CLASSES} | options)
+# ---- classes: who gains, and what a confidence is worth ---------------------------------------------------------
 
 
 def test_a_third_of_the_classes_has_its_mean(ax):

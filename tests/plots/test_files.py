@@ -25,7 +25,6 @@ GRIDS = {"raw": X - 0.5, "k = 3": Y - 0.4}
 PLOTS = {  # each as a notebook draws it: on a figure of the default size
     "calibration": lambda ax: plots.calibration(ax, X, Y > 0.5, title="k = 3"),
     "confusion": lambda ax: plots.confusion(ax, np.eye(6), CLASSES),
-    "confusion_change": lambda ax: plots.confusion_change(ax, np.ones((6, 6)), np.ones((6, 6)), CLASSES),
     "costs": lambda ax: plots.costs(ax, ["image encoder", "blocks"], [800, 0.25], [1296, 1]),
     "differences": lambda ax: plots.differences(ax, [("without the representer", 2, 1, 3), ("rerank", -1, -3, 1)]),
     "gain_by_confusability": lambda ax: plots.gain_by_confusability(ax, X[:6], Y[:6], CLASSES),
@@ -35,7 +34,6 @@ PLOTS = {  # each as a notebook draws it: on a figure of the default size
     "margins": lambda ax: plots.margins(ax, GRIDS),
     "matrix": lambda ax: plots.matrix(ax, np.eye(3, 9) / 3, CLASSES[:3], [*"abcdefghi"], "Q", group=3, annotate=True),
     "negatives": lambda ax: plots.negatives(ax, "sitting", CLASSES, X[:6] / 6, 7, 0.1),
-    "negatives_map": lambda ax: plots.negatives_map(ax, [[1], [2]], [0, 1], CLASSES),
     "predictions": lambda ax: plots.predictions(ax, CLASSES[:5], X[:5], CLASSES[0], "a clip"),
     "sampling": lambda ax: plots.sampling(ax, 40, 8, {"centre": [1, 4, 7], "random": [0, 3, 9]}),
     "scores": lambda ax: plots.scores(ax, [("zero-shot CLIP", 60, 50, 68), ("MGDM, k = 3", 70, 66, 75)], n=150),
@@ -97,7 +95,7 @@ def test_every_word_of_a_diagram_can_be_read_on_half_a_page(draw, tmp_path):
 
 def test_a_figure_is_saved_in_both_kinds_and_its_text_stays_text(tmp_path):
     figure, ax = plt.subplots()
-    plots.negatives(ax, "sitting", ["standing"], [0.5])
+    plots.negatives(ax, "sitting", ["standing"], [0.5], 1, 0.25)
     folder = tmp_path / "new"
     plots.save(figure, folder / "k = 1.5", dpi=30)
     assert (folder / "k = 1.5.png").read_bytes().startswith(b"\x89PNG")
