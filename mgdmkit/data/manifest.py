@@ -6,7 +6,6 @@ A dataset with several official splits has the columns `split1`, `split2`, ... b
 
 import csv
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +46,8 @@ class Manifest:
         That is what decides which features stand in which row; the sizes give away a clip that was cut or encoded
         anew under its old name, without reading it. `FileNotFoundError` if clips are missing.
         """
-        table = self.table[list(COLUMNS)].assign(bytes=[_size(path) for path in self.video_paths])
+        sizes = [path.stat().st_size if path.is_file() else -1 for path in self.video_paths]
+        table = self.table[list(COLUMNS)].assign(bytes=sizes)
         if len(missing := table[table["bytes"] < 0]):
             raise FileNotFoundError(
                 f"{self.path} lists {len(missing)} clips that are not there, first "
@@ -56,20 +56,13 @@ class Manifest:
         return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
-
-
 def official_splits(columns: Sequence[str]) -> list[str]:
     """Those of the columns that hold official splits: split1, split2, ..."""
     return [column for column in columns if re.fullmatch(r"split[1-9]", column)]
 
 
 def take_official_split(table: pd.DataFrame, number: int | None, where: Path) -> pd.DataFrame:
-    """The table with official split `number` as its `split`; None leaves it as it is.
-
-    `ManifestError` names the file `where` and the official splits it has when it lacks this one.
-    """
+    """The table with official split `number` as its `split`, if any; `ManifestError` where the file lacks that one."""
     if number is None:
         return table
     if (column := f"split{number}") not in table:
@@ -143,12 +136,9 @@ def write_manifest(path: Path | str, rows: Sequence[dict[str, str]]) -> Path:
     """
     path, folder = Path(path), Path(path).parent.resolve()
     rows = [{**row, "path": _relative(row["path"], folder)} for row in rows]
-    _check_rows(path, pd.DataFrame(rows, columns=None if rows else COLUMNS))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text_atomic(path, text.getvalue())
+    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    _check_rows(path, table)
+    write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     return path
 
 
