@@ -32,10 +32,10 @@ from mgdmkit.clip.weights import (
     check_folder,
     doubt,
     missing_weights,
+    needs_quick_gelu,
     open_clip_name,
     openai_download,
     published_tag,
-    quick_gelu_of,
     tags_of,
 )
 from mgdmkit.config import check_choice
@@ -144,7 +144,7 @@ def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
         return _load_file(name, Path(pretrained), device)
     try:
         # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
-        quick_gelu = quick_gelu_of(name, pretrained)
+        quick_gelu = needs_quick_gelu(name, pretrained)
         with _offline_if_unreachable():
             return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
     except Exception as error:
@@ -165,7 +165,7 @@ def _load_file(name: str, path: Path, device: str) -> FrozenClip:
     if refused := doubt(name, path, tag):
         raise ClipWeightsError(refused)
     # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
-    options = {"force_quick_gelu": quick_gelu_of(name, tag), "weights_only": tag != "openai"}
+    options = {"force_quick_gelu": needs_quick_gelu(name, tag), "weights_only": tag != "openai"}
     try:
         return replace(_create(open_clip_name(name), device, pretrained=str(path), **options), name=name)
     except Exception as error:

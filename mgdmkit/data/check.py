@@ -4,16 +4,16 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import write_rows
 from mgdmkit.data.manifest import SPLITS, UNUSED, ManifestError, official_splits, read_manifest, write_manifest
+from mgdmkit.data.video import VideoError, count_frames
 
 Row = dict[str, str]
 PROBLEMS = ("missing", "empty", "unreadable")
@@ -81,16 +81,10 @@ def file_problems(
     Args:
         workers: threads that decode (FFmpeg runs outside the interpreter's lock); None takes one per core, at most 16.
     """
-    found = [_absence(path) for path in paths]
     if not probe:
-        return found
-    there = {i: path for i, path in enumerate(paths) if path and not found[i]}
+        return [_absence(path) for path in paths]
     workers = min(16, os.cpu_count() or 1) if workers is None else max(1, workers)
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(there), desc="probe", unit="clip", disable=quiet) as bar:
-        for i, problem in zip(there, pool.map(_damage, there.values()), strict=True):
-            found[i] = problem
-            bar.update()
-    return found
+    return thread_map(_damage, paths, max_workers=workers, desc="probe", unit="clip", disable=quiet)
 
 
 def _absence(path: Path | None) -> str:
@@ -99,9 +93,9 @@ def _absence(path: Path | None) -> str:
     return "" if path.stat().st_size else "empty, 0 bytes"
 
 
-def _damage(path: Path) -> str:
-    from mgdmkit.data.video import VideoError, count_frames  # imports PyAV, which a plain check can do without
-
+def _damage(path: Path | None) -> str:
+    if absence := _absence(path):
+        return absence
     try:
         count_frames(path)
     except VideoError as error:

@@ -98,12 +98,7 @@ class ThreeSplits:
 
 
 def build_manifest(
-    official: OfficialClips,
-    videos: Path,
-    out: Path,
-    *,
-    official_split: int = 1,
-    **probing: Any,
+    official: OfficialClips, videos: Path, out: Path, *, official_split: int = 1, **probing: Any
 ) -> Checked:
     """Write a manifest of the official clips that are under `videos`, its report and its list of missing clips.
 
