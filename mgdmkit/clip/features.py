@@ -86,11 +86,8 @@ class _ClipFrames(Dataset):
 
     def __getitem__(self, i: int) -> Tensor:
         """(b, T, 3, S, S)"""
-        return torch.stack([self._clip(path) for path in self.batches[i]])
-
-    def _clip(self, path: Path) -> Tensor:
-        frames = read_segments(path, self.T, mode="center")  # uint8 (T, H, W, 3)
-        return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
+        clips = (read_segments(path, self.T, mode="center") for path in self.batches[i])  # uint8 (T, H, W, 3)
+        return torch.stack([torch.stack([self.preprocess(Image.fromarray(frame)) for frame in clip]) for clip in clips])
 
 
 def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[Any]:

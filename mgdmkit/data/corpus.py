@@ -89,14 +89,13 @@ def write_corpus(path: Path, corpus: Corpus) -> Path:
 def read_corpus(path: Path) -> Corpus:
     """A CSV with a column label (and sources, if it has them), or a text file with a label on each line.
 
-    Raises:
-        FileNotFoundError, ValueError: naming the file and what it lacks.
+    `FileNotFoundError` or `ValueError` names the file and what it lacks.
     """
     cure = "make it with `mgdm corpus`"
     if path.suffix.lower() == ".csv":
         rows = [row for _, row in read_rows(path, ("label",), cure)]
     else:
-        rows = [{"label": line.strip()} for line in _read_text(path, cure).splitlines()]
+        rows = [{"label": line.strip()} for line in read_text(path, cure).splitlines()]
     rows = [row for row in rows if row["label"]]
     if not rows:
         raise ValueError(f"{path} holds no label; write one on each line, or make a corpus with `mgdm corpus`")
@@ -114,7 +113,8 @@ def mining_corpus(classes: Sequence[str], labels: Iterable[str]) -> tuple[str, .
     return (*classes, *(label for label in dict.fromkeys(labels) if normalise(label) not in own))
 
 
-def _read_text(path: Path, cure: str) -> str:
+def read_text(path: Path, cure: str) -> str:
+    """The text of a file; `FileNotFoundError` with `cure`, what to do about it, `ValueError` unless it is UTF-8."""
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}; {cure}")
     try:
@@ -124,11 +124,8 @@ def _read_text(path: Path, cure: str) -> str:
 
 
 def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells of each row of a CSV.
-
-    `FileNotFoundError` with `cure`, what to do about it; `ValueError` for a missing column, or what is no CSV in UTF-8.
-    """
-    reader = csv.DictReader(io.StringIO(_read_text(path, cure), newline=""), restval="")
+    """Line number and stripped cells of each row of a CSV; errors as for `read_text`, and for a missing column."""
+    reader = csv.DictReader(io.StringIO(read_text(path, cure), newline=""), restval="")
     try:
         held = reader.fieldnames or []
         if missing := [name for name in columns if name not in held]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mgdmkit.config import check_choice
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.data.check import Checked, counts_text, missing_path, save_checked, sift, split_columns, split_counts
-from mgdmkit.data.corpus import normalise
+from mgdmkit.data.corpus import normalise, read_text
 from mgdmkit.data.manifest import VIDEO_SUFFIXES, ManifestError
 
 NUMBERS = (1, 2, 3)
@@ -218,10 +218,8 @@ def annotation_files(annotations: Path, dataset: str) -> list[Path]:
     annotations = Path(annotations)
     if not annotations.is_dir():
         card = dataset_card(dataset)
-        raise FileNotFoundError(
-            f"no folder of official lists at {annotations}; it should hold {', '.join(card['annotations'])} "
-            f"from {card['page']}"
-        )
+        wanted = f"{', '.join(card['annotations'])} from {card['page']}"
+        raise FileNotFoundError(f"no folder of official lists at {annotations}; it should hold {wanted}")
     inner = sorted(path for path in annotations.iterdir() if path.is_dir() and not path.name.startswith("."))
     return [file for folder in (annotations, *inner) for file in sorted(folder.iterdir()) if file.is_file()]
 
@@ -239,8 +237,5 @@ def official_lists(annotations: Path, dataset: str, wanted: Iterable[str]) -> di
 
 def read_lines(file: Path) -> list[tuple[str, str]]:
     """The lines of a list that are not blank, stripped, each behind its file and number, for messages."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{file} is not a text in UTF-8 ({error}); get the official file again") from error
-    return [(f"{file}, line {at}", line.strip()) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = read_text(file, "get the official file again").split("\n")
+    return [(f"{file}, line {at}", line.strip()) for at, line in enumerate(lines, 1) if line.strip()]

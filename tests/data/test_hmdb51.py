@@ -106,5 +106,5 @@ def test_absent_and_unknown_split_files(splits):
     (folder / "kick_test_split1.txt").write_bytes(b"caf\xe9.avi 1\n")
     (folder / "wave_test_split3.txt").write_text("")
     (folder / "juggle_test_split1.txt").unlink()
-    with pytest.raises(ManifestError, match=r"kick_test_split1\.txt is not a text in UTF-8"):
+    with pytest.raises(ValueError, match=r"kick_test_split1\.txt is not UTF-8 text"):
         hmdb51_clips(splits)
