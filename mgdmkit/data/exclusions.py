@@ -78,10 +78,8 @@ class Exclusion(NamedTuple):
 def read_exclusions(*paths: Path) -> list[Exclusion]:
     """The rows with exclude = yes of CSVs with the columns label_a, label_b, exclude, and id for a single clip.
 
-    An empty `exclude` is undecided, an empty `id` means every clip; other columns are for people.
-
-    Raises:
-        FileNotFoundError, ValueError: naming the file and the line, also where two lines contradict each other.
+    An empty `exclude` is undecided, an empty `id` means every clip; other columns are for people. Errors name the file
+    and the line, also where two lines contradict each other (`ValueError`).
     """
     decided: dict[tuple[frozenset[str], str], tuple[str, str]] = {}
     found = []
@@ -119,9 +117,7 @@ def locate(
 
     Args:
         labels: n labels of the corpus.
-        clips, clip_labels: N ids, and the true label of each.
-    Raises:
-        ValueError: for a clip whose own label is neither of the two.
+        clips, clip_labels: N ids, and the true label of each; `ValueError` where this is neither of the two.
     """
     exact = {label: i for i, label in enumerate(labels)}
     loose = {normalise(label): i for i, label in reversed(list(enumerate(labels)))}  # the first one wins: a class

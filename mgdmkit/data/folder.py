@@ -72,14 +72,10 @@ def manifest_from_folder(
         splits = _draw_splits(clips, val_fraction, test_fraction, group_regex, seed)
     clips = [clip for clip in clips if clip in splits]
     stems = Counter(clip.stem for clip in clips)
+    ids = [clip.stem if stems[clip.stem] == 1 else clip.relative_to(videos).as_posix() for clip in clips]
     rows = [
-        {
-            "id": clip.stem if stems[clip.stem] == 1 else clip.relative_to(videos).as_posix(),
-            "path": clip.as_posix(),
-            "label": labels[clip.parent.name],
-            "split": splits[clip],
-        }
-        for clip in clips
+        {"id": clip_id, "path": clip.as_posix(), "label": labels[clip.parent.name], "split": splits[clip]}
+        for clip_id, clip in zip(ids, clips, strict=True)
     ]
     return FolderClips(rows, _summary(rows, notes))
 

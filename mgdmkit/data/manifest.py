@@ -46,13 +46,13 @@ class Manifest:
         That is what decides which features stand in which row; the sizes give away a clip that was cut or encoded
         anew under its old name, without reading it. `FileNotFoundError` if clips are missing.
         """
-        sizes = [path.stat().st_size if path.is_file() else -1 for path in self.video_paths]
-        table = self.table[list(COLUMNS)].assign(bytes=sizes)
-        if len(missing := table[table["bytes"] < 0]):
+        paths = self.video_paths
+        if missing := [path for path in paths if not path.is_file()]:
             raise FileNotFoundError(
-                f"{self.path} lists {len(missing)} clips that are not there, first "
-                f"{self.path.parent / missing['path'].iloc[0]}; put them there or make the manifest anew"
+                f"{self.path} lists {len(missing)} clips that are not there, first {missing[0]}; put them there "
+                f"or make the manifest anew"
             )
+        table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in paths])
         return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 
@@ -82,9 +82,7 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no manifest at {path}; make one with `mgdm manifest folder --videos DIR --out {path}`"
-        )
+        raise FileNotFoundError(f"no manifest at {path}; `mgdm manifest folder --videos DIR --out {path}` makes one")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]

@@ -4,13 +4,12 @@
 `testlist01.txt` the same without the number; likewise 02 and 03.
 """
 
-import csv
 import re
 from pathlib import Path
 from typing import Literal
 
-from mgdmkit.data.cards import classes_by_spelling, dataset_classes, dataset_file
-from mgdmkit.data.corpus import normalise
+from mgdmkit.data.cards import REINSTALL, classes_by_spelling, dataset_classes, dataset_file
+from mgdmkit.data.corpus import normalise, read_rows
 from mgdmkit.data.manifest import ManifestError
 from mgdmkit.data.official import NUMBERS, OfficialClips, ThreeSplits, official_lists, read_lines
 
@@ -36,10 +35,9 @@ def ucf101_clips(annotations: Path | None = None, label_style: Literal["words", 
     if annotations is None:
         copy = dataset_file("ucf101", "manifest.csv")
         splits = ThreeSplits("ucf101", copy)
-        with copy.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                for number in NUMBERS:
-                    splits.add(row["path"], number, row[f"split{number}"], str(copy))
+        for line, row in read_rows(copy, ("path", "split1", "split2", "split3"), REINSTALL):
+            for number in NUMBERS:
+                splits.add(row["path"], number, row[f"split{number}"], f"{copy}, line {line}")
         return splits.clips(label_style)
     files = official_lists(annotations, "ucf101", ("classInd.txt", *LISTS))
     _check_classes(files["classInd.txt"])
