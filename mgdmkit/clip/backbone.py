@@ -14,7 +14,7 @@ import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -32,10 +32,10 @@ from mgdmkit.clip.weights import (
     check_folder,
     doubt,
     missing_weights,
+    needs_quick_gelu,
     open_clip_name,
     openai_download,
     published_tag,
-    quick_gelu_of,
     tags_of,
 )
 from mgdmkit.config import check_choice
@@ -43,6 +43,7 @@ from mgdmkit.runs.folder import cause
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What encoding computes in, and what autocast takes for it."""
+Parts = tuple[nn.Module, Callable, Callable]  # model, preprocess and tokenizer of a `FrozenClip`
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,18 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     Warns:
         ClipWeightsWarning: where OpenAI's weights were taken from the cache of OpenAI's own package.
     """
-    return replace(_load(name, pretrained, device), precision=precision)
+    model, preprocess, tokenizer = _load(name, pretrained, device)
+    model.eval().requires_grad_(False)
+    if (scale := float(model.logit_scale.exp())) > 100.1:  # 100 comes out of a logarithm in half precision as 100.03
+        warnings.warn(
+            f"{name} has a logit scale of {scale:.1f}; the kit takes 100, the most that CLIP allows itself",
+            ClipWeightsWarning,
+            stacklevel=2,
+        )
+    return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained, precision)
 
 
-def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
+def _load(name: str, pretrained: str | None, device: str) -> Parts:
     check_folder(name, pretrained)
     if name == SMALL:
         return _load_shipped(device)
@@ -144,7 +153,7 @@ def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
         return _load_file(name, Path(pretrained), device)
     try:
         # OpenAI's weights were trained with QuickGELU; open_clip's plain names are not, and would only warn.
-        quick_gelu = quick_gelu_of(name, pretrained)
+        quick_gelu = needs_quick_gelu(name, pretrained)
         with _offline_if_unreachable():
             return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
     except Exception as error:
@@ -155,19 +164,19 @@ def _load(name: str, pretrained: str | None, device: str) -> FrozenClip:
         f"the weights {pretrained!r} of {name} are not in open_clip's cache and can't be downloaded; taken from "
         f"{path}, where OpenAI's own package keeps them",
         ClipWeightsWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
-    return replace(_load_file(name, path, device), pretrained=pretrained)
+    return _load_file(name, path, device)
 
 
-def _load_file(name: str, path: Path, device: str) -> FrozenClip:
+def _load_file(name: str, path: Path, device: str) -> Parts:
     tag = published_tag(name, path)
     if refused := doubt(name, path, tag):
         raise ClipWeightsError(refused)
     # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
-    options = {"force_quick_gelu": quick_gelu_of(name, tag), "weights_only": tag != "openai"}
+    options = {"force_quick_gelu": needs_quick_gelu(name, tag), "weights_only": tag != "openai"}
     try:
-        return replace(_create(open_clip_name(name), device, pretrained=str(path), **options), name=name)
+        return _create(open_clip_name(name), device, pretrained=str(path), **options)
     except Exception as error:
         raise ClipWeightsError(f"{path} does not hold weights of {name}: {_unfit(error)}") from error
 
@@ -187,7 +196,7 @@ def _unfit(error: Exception) -> str:
     return cause(error)
 
 
-def _load_folder(folder: Path, device: str) -> FrozenClip:
+def _load_folder(folder: Path, device: str) -> Parts:
     """A folder in open_clip's own form, which open_clip itself opens as `local-dir:<folder>`."""
     # Where open_clip finds none of these it would go on with random weights.
     weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".pth")]
@@ -205,17 +214,16 @@ def _load_folder(folder: Path, device: str) -> FrozenClip:
         ) from error
 
 
-def _load_shipped(device: str) -> FrozenClip:
+def _load_shipped(device: str) -> Parts:
     model, options = new_small_clip(), small_config()["preprocess_cfg"]
     model.load_state_dict(shipped_weights())
     preprocess = open_clip.transform.image_transform_v2(
         open_clip.transform.PreprocessCfg(size=model.visual.image_size, **options), is_train=False
     )
-    tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
-    return _freeze(SMALL, model.to(device), preprocess, tokenizer, None)
+    return model.to(device), preprocess, open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
 
 
-def _create(name: str, device: str, **options) -> FrozenClip:
+def _create(name: str, device: str, **options) -> Parts:
     logging.disable(logging.ERROR)  # open_clip logs what is raised, or set right, here
     try:
         with warnings.catch_warnings():
@@ -223,20 +231,7 @@ def _create(name: str, device: str, **options) -> FrozenClip:
             model, _, preprocess = open_clip.create_model_and_transforms(name, device=device, **options)
     finally:
         logging.disable(logging.NOTSET)
-    name, tokenizer = name.removeprefix("local-dir:"), open_clip.get_tokenizer(name)
-    return _freeze(name, model, preprocess, tokenizer, options.get("pretrained"))
-
-
-def _freeze(name: str, model: nn.Module, preprocess: Callable, tokenizer: Callable, pretrained: str | None):
-    model.eval().requires_grad_(False)
-    scale = float(model.logit_scale.exp())
-    if scale > 100.1:  # 100 itself comes out of a logarithm in half precision as 100.03
-        warnings.warn(
-            f"{name} has a logit scale of {scale:.1f}; the kit takes 100, the most that CLIP allows itself",
-            ClipWeightsWarning,
-            stacklevel=5,
-        )
-    return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained)
+    return model, preprocess, open_clip.get_tokenizer(name)
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
@@ -252,8 +247,7 @@ def _fingerprint(model: nn.Module, preprocess: Callable) -> str:
 @contextmanager
 def _offline_if_unreachable() -> Iterator[None]:
     """Without network, look into the cache at once instead of retrying for most of a minute."""
-    hub = urlsplit(constants.ENDPOINT)
-    before = constants.HF_HUB_OFFLINE
+    hub, before = urlsplit(constants.ENDPOINT), constants.HF_HUB_OFFLINE
     try:
         if not getproxies():
             socket.create_connection((hub.hostname, hub.port or 443), timeout=5).close()

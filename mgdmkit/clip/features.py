@@ -13,6 +13,7 @@ can't be told apart by their shape.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, ra
 
 RECIPE = ("clip", "clip_fingerprint", "frames", "prompt", "classes", "logit_scale")
 """What features.json says at least."""
+_AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
 SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
 
 
@@ -69,7 +71,7 @@ class Features:
         if not len(rows):
             raise FolderError(f"no clip is in split {name!r}; there are {sorted(set(self.clips['split']))}")
         clips = self.clips.iloc[rows].reset_index(drop=True)
-        return Features(self.frame_features[rows], self.text_features, clips, self.classes, self.logit_scale)
+        return replace(self, frame_features=self.frame_features[rows], clips=clips)
 
 
 class _ClipFrames(Dataset):
@@ -84,25 +86,8 @@ class _ClipFrames(Dataset):
 
     def __getitem__(self, i: int) -> Tensor:
         """(b, T, 3, S, S)"""
-        return torch.stack([self._clip(path) for path in self.batches[i]])
-
-    def _clip(self, path: Path) -> Tensor:
-        frames = read_segments(path, self.T, mode="center")  # uint8 (T, H, W, 3)
-        return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
-
-
-class _ErrorsAsItems(Dataset):
-    def __init__(self, batches: Dataset):
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, i: int) -> Any:
-        try:
-            return self.batches[i]
-        except VideoError as error:
-            return error
+        clips = (read_segments(path, self.T, mode="center") for path in self.batches[i])  # uint8 (T, H, W, 3)
+        return torch.stack([torch.stack([self.preprocess(Image.fromarray(frame)) for frame in clip]) for clip in clips])
 
 
 def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[Any]:
@@ -111,11 +96,18 @@ def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[
     Raised in a worker it would arrive with a traceback as its message, and keep the workers: until a garbage
     collection that waits five seconds for each.
     """
-    ahead = prefetch if workers else None
-    for batch in DataLoader(_ErrorsAsItems(batches), batch_size=None, num_workers=workers, prefetch_factor=ahead):
+    options = {"batch_size": None, "num_workers": workers, "prefetch_factor": prefetch if workers else None}
+    for batch in DataLoader(range(len(batches)), collate_fn=partial(_batch_or_error, batches), **options):
         if isinstance(batch, VideoError):
             raise batch
         yield batch
+
+
+def _batch_or_error(batches: Dataset, i: int) -> Any:
+    try:
+        return batches[i]
+    except VideoError as error:
+        return error
 
 
 def extract_features(
@@ -164,21 +156,22 @@ def extract_features(
         claim(out / "features.json", recipe, ignore=("clip", "pretrained"), work=("*.safetensors",))
         if is_main():
             write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
-        if not _holds(out / "text.safetensors", "text_features", len(sentences)):
+        if not _is_whole(out / "text.safetensors", sentences, "text_features"):
             save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
-    missing = [shard for shard in _shards(len(manifest.video_paths)) if not _is_whole(out, *shard)]
+    paths = manifest.video_paths
+    missing = [shard for shard in _shards(out, len(paths)) if not _is_whole(*shard)]
     barrier()  # all have seen the same shards missing before anybody writes one
     todo = missing[rank() :: world_size()]
-    total = sum(stop - start for start, stop in todo)
+    total = sum(len(rows) for _, rows in todo)
     workers = min(8, local_cores()) if workers is None else workers
     with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total or not is_main()) as bar:
-        for start, stop in todo:
-            decoded = _ClipFrames(manifest.video_paths[start:stop], frames, clip.preprocess, batch_size)
+        for path, rows in todo:
+            decoded = _ClipFrames([paths[row] for row in rows], frames, clip.preprocess, batch_size)
             parts = []
             for pictures in load_batches(decoded, workers):  # (b, T, 3, S, S)
                 parts.append(clip.encode_image(pictures.flatten(0, 1)).unflatten(0, (-1, frames)))
                 bar.update(len(pictures))
-            save_tensors(_shard_path(out, start), {"frame_features": torch.cat(parts)})
+            save_tensors(path, {"frame_features": torch.cat(parts)})
     barrier()
     return load_features(out)
 
@@ -191,21 +184,18 @@ def load_features(folder: Path, official_split: int | None = None) -> Features:
     """
     recipe = read_recipe(folder)
     clips = take_official_split(_read_clips(folder, recipe["classes"]), official_split, folder / "clips.csv")
-    bad = [_shard_path(folder, start) for start, stop in _shards(len(clips)) if not _is_whole(folder, start, stop)]
-    if not _holds(folder / "text.safetensors", "text_features", len(recipe["classes"])):
-        bad.append(folder / "text.safetensors")
+    shards, texts = _shards(folder, len(clips)), folder / "text.safetensors"
+    bad = [path for path, rows in shards if not _is_whole(path, rows)]
+    bad += [] if _is_whole(texts, recipe["classes"], "text_features") else [texts]
     if bad:
         state = "damaged, or clips.csv is" if bad[0].exists() else "missing"
         raise FolderError(
             f"the features at {folder} are not finished: {len(bad)} parts are missing or damaged, first {bad[0].name} "
             f"({state}); {_AGAIN}"
         )
-    parts = [load_file(_shard_path(folder, start))["frame_features"] for start, _ in _shards(len(clips))]
-    text_features = load_file(folder / "text.safetensors")["text_features"]
-    return Features(torch.cat(parts), text_features, clips, tuple(recipe["classes"]), recipe["logit_scale"])
-
-
-_AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
+    frame_features = torch.cat([load_file(path)["frame_features"] for path, _ in shards])
+    text_features = load_file(texts)["text_features"]
+    return Features(frame_features, text_features, clips, tuple(recipe["classes"]), recipe["logit_scale"])
 
 
 def _read_clips(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
@@ -287,24 +277,16 @@ def read_recipe(folder: Path) -> dict[str, Any]:
     return read_json(path, f"put back a good copy, or delete {folder} and {cure}", keys=RECIPE)
 
 
-def _shards(n: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + SHARD_SIZE, n)) for start in range(0, n, SHARD_SIZE))
+def _shards(folder: Path, n: int) -> list[tuple[Path, range]]:
+    """The files of n clips' frame features, there or not, and which rows stand in each."""
+    rows = [range(n)[start : start + SHARD_SIZE] for start in range(0, n, SHARD_SIZE)]
+    return [(folder / f"frames-{i:05d}.safetensors", of_file) for i, of_file in enumerate(rows)]
 
 
-def _shard_path(folder: Path, start: int) -> Path:
-    return folder / f"frames-{start // SHARD_SIZE:05d}.safetensors"
-
-
-def _is_whole(folder: Path, start: int, stop: int) -> bool:
-    return _holds(_shard_path(folder, start), "frame_features", stop - start)
-
-
-def _holds(path: Path, name: str, rows: int) -> bool:
-    """Is a file there and whole? One that something else than us has damaged is computed again."""
-    if not path.is_file():
-        return False
+def _is_whole(path: Path, rows: Sequence, name: str = "frame_features") -> bool:
+    """Is a file there, with so many rows? One that something else than us has damaged is computed again."""
     try:
         with safe_open(path, "pt") as file:
-            return file.get_slice(name).get_shape()[0] == rows
-    except SafetensorError:
+            return file.get_slice(name).get_shape()[0] == len(rows)
+    except (FileNotFoundError, SafetensorError):
         return False

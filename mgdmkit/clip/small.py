@@ -28,8 +28,6 @@ TRAINING = Path(__file__).with_name("small_training.json")
 """What trained the weights, with the losses and the fingerprint."""
 
 TOKENS = "token_embedding.weight"
-TOKEN_STD = 0.02
-"""Deviation of the rows of words that no training has seen, as open_clip initialises them."""
 
 
 def small_config() -> dict[str, Any]:
@@ -55,18 +53,15 @@ def shipped_weights() -> dict[str, Tensor]:
     packed = load_file(WEIGHTS)
     rows, ids = packed.pop(TOKENS).float(), packed.pop(f"{TOKENS}.ids").long()
     sizes = small_config()["model_cfg"]["text_cfg"]
-    table = _unseen(sizes["vocab_size"], sizes["width"])
+    # Whole numbers, which every processor draws alike, with the deviation of open_clip's fresh rows.
+    shape, generator = (sizes["vocab_size"], sizes["width"]), torch.Generator().manual_seed(0)
+    table = torch.randint(-(2**15), 2**15, shape, generator=generator).float() * (0.02 * 3**0.5 / 2**15)
     table[ids] = rows
     return {name: tensor.float() for name, tensor in packed.items()} | {TOKENS: table}
 
 
 def pack(weights: dict[str, Tensor], token_ids: Iterable[int], path: Path = WEIGHTS) -> Path:
-    """Write the file of `shipped_weights`.
-
-    Args:
-        weights: the state dict of a trained small CLIP.
-        token_ids: the rows of the token table to keep.
-    """
+    """Write the file of `shipped_weights`: the state dict of a trained small CLIP, of whose token table some rows."""
     ids = torch.tensor(sorted(set(token_ids)), dtype=torch.int32)
     packed = {name: tensor.half() for name, tensor in weights.items()}
     packed[TOKENS], packed[f"{TOKENS}.ids"] = packed[TOKENS][ids.long()], ids
@@ -82,9 +77,3 @@ def difference_from_shipped(weights: dict[str, Tensor]) -> float:
         own, shipped = (own[ids], shipped[ids]) if name == TOKENS else (own, shipped)
         apart = max(apart, (own.half().float() - shipped).abs().max().item())
     return apart
-
-
-def _unseen(rows: int, width: int) -> Tensor:
-    """Random rows, made of whole numbers, which every processor draws alike."""
-    drawn = torch.randint(-(2**15), 2**15, (rows, width), generator=torch.Generator().manual_seed(0))
-    return drawn.float() * (TOKEN_STD * 3**0.5 / 2**15)

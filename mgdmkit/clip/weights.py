@@ -16,6 +16,9 @@ from huggingface_hub import constants
 from mgdmkit.clip.small import SMALL
 from mgdmkit.runs.folder import cause
 
+_CHECKSUM = re.compile(r"/clip/models/(?P<openai>[0-9a-f]{64})/|/open_clip/.*-(?P<open_clip>[0-9a-f]{8})\.pth?$")
+"""In the address of a file: OpenAI's whole sha256, or the beginning of it."""
+
 
 class ClipWeightsError(RuntimeError):
     """Weights or configuration of a backbone can't be had or used; the message says what to do."""
@@ -36,6 +39,11 @@ def open_clip_name(name: str) -> str:
     """ViT-L-14 for ViT-L-14-gelu; any other name as it is."""
     base = name.removesuffix("-gelu")
     return base if _has_both(base) else name
+
+
+def base_name(name: str) -> str:
+    """ViT-L-14 for ViT-L-14-quickgelu and ViT-L-14-gelu; any other name as it is."""
+    return name.removesuffix("-quickgelu").removesuffix("-gelu")
 
 
 def activation_doubt(name: str, pretrained: str | None) -> str | None:
@@ -59,13 +67,14 @@ def doubt(name: str, path: Path, tag: str | None) -> str | None:
     told = {f"{base}-quickgelu": True, f"{base}-gelu": False}.get(name)
     if tag is None and told is None:
         configured = (path.parent / "open_clip_config.json").is_file()
+        quick = [tag for tag in open_clip.list_pretrained_tags_by_model(base) if needs_quick_gelu(base, tag)]
         return (
             f"{path} does not tell its activation, and the wrong one makes every feature a little wrong. Weights "
-            f"trained with QuickGELU, as those of {', '.join(_quick_gelu_tags(base))}, need --clip {base}-quickgelu; "
+            f"trained with QuickGELU, as those of {', '.join(quick)}, need --clip {base}-quickgelu; "
             f"those with GELU, as open_clip trains by default, --clip {base}-gelu"
             + (f". The configuration beside the file tells it: --clip {path.parent} alone takes it" * configured)
         )
-    if tag is not None and told is not None and told != _is_quick_gelu(base, tag):
+    if tag is not None and told is not None and told != needs_quick_gelu(base, tag):
         right = f"{base}-gelu" if told else f"{base}-quickgelu"
         return f"{path} is by its checksum {tag!r} of {base}, which goes with --clip {right}, not {name}"
     return None
@@ -73,26 +82,23 @@ def doubt(name: str, path: Path, tag: str | None) -> str | None:
 
 def published_tag(name: str, path: Path) -> str | None:
     """The tag whose published file this is; None unless open_clip records its checksum, in the file's address."""
-    recorded = {}
-    for tag in open_clip.list_pretrained_tags_by_model(base_name(name)):
-        url = open_clip.get_pretrained_url(base_name(name), tag) or ""
-        if found := _openai_checksum(url) or re.search(r"/open_clip/.*-([0-9a-f]{8})\.pth?$", url):
-            recorded[found[1]] = tag
-    if not recorded:
-        return None
-    digest = _sha256(path)
+    base, recorded = base_name(name), {}
+    for tag in open_clip.list_pretrained_tags_by_model(base):
+        if found := _CHECKSUM.search(open_clip.get_pretrained_url(base, tag) or ""):
+            recorded[found["openai"] or found["open_clip"]] = tag
+    digest = _sha256(path) if recorded else ""
     return next((tag for checksum, tag in recorded.items() if digest.startswith(checksum)), None)
 
 
 def openai_download(name: str, tag: str | None) -> Path | None:
     """The file of a tag of OpenAI's where their own package keeps it, if it is there and whole."""
-    path = _openai_place(name, tag)
-    return path if path and path.is_file() and _sha256(path) == _openai_checksum(_url(name, tag))[1] else None
+    path, checksum = _openai_file(name, tag)
+    return path if path and _sha256(path) == checksum else None
 
 
-def quick_gelu_of(name: str, tag: str | None) -> bool:
+def needs_quick_gelu(name: str, tag: str | None) -> bool:
     """Whether the weights of a tag need QuickGELU; False for no tag: the name's own configuration then decides."""
-    return tag is not None and _is_quick_gelu(base_name(name), tag)
+    return tag is not None and bool(open_clip.get_pretrained_cfg(base_name(name), tag).get("quick_gelu"))
 
 
 def tags_of(name: str) -> str:
@@ -107,7 +113,7 @@ def missing_weights(name: str, pretrained: str, tag: dict[str, Any], error: Exce
     # A path does not tell what a tag does: with which activation these weights were trained.
     model = f"{base}-{'quickgelu' if tag.get('quick_gelu') else 'gelu'}" if _has_both(base) else name
     load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
-    damaged = place if (place := _openai_place(name, pretrained)) and place.is_file() else None
+    damaged, _ = _openai_file(name, pretrained)
     return (
         f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
         f"be downloaded from {source}: {cause(error)}\n"
@@ -119,35 +125,15 @@ def missing_weights(name: str, pretrained: str, tag: dict[str, Any], error: Exce
     )
 
 
-def base_name(name: str) -> str:
-    """ViT-L-14 for ViT-L-14-quickgelu and ViT-L-14-gelu; any other name as it is."""
-    return name.removesuffix("-quickgelu").removesuffix("-gelu")
-
-
 def _has_both(base: str) -> bool:
-    models = open_clip.list_models()
-    return base in models and f"{base}-quickgelu" in models
+    return {base, f"{base}-quickgelu"} <= set(open_clip.list_models())
 
 
-def _is_quick_gelu(base: str, tag: str) -> bool:
-    return bool(open_clip.get_pretrained_cfg(base, tag).get("quick_gelu"))
-
-
-def _quick_gelu_tags(base: str) -> list[str]:
-    return [tag for tag in open_clip.list_pretrained_tags_by_model(base) if _is_quick_gelu(base, tag)]
-
-
-def _url(name: str, tag: str | None) -> str:
-    return (open_clip.get_pretrained_url(base_name(name), tag) if tag else "") or ""
-
-
-def _openai_checksum(url: str) -> re.Match | None:
-    return re.search(r"/clip/models/([0-9a-f]{64})/", url)
-
-
-def _openai_place(name: str, tag: str | None) -> Path | None:
-    url = _url(name, tag)
-    return Path.home() / ".cache" / "clip" / url.rpartition("/")[2] if _openai_checksum(url) else None
+def _openai_file(name: str, tag: str | None) -> tuple[Path, str] | tuple[None, None]:
+    """Where OpenAI's own package keeps the file of a tag of theirs, if it is there, and the checksum it should have."""
+    url = open_clip.get_pretrained_url(base_name(name), tag or "") or ""
+    path, found = Path.home() / ".cache" / "clip" / url.rpartition("/")[2], _CHECKSUM.search(url)
+    return (path, found["openai"]) if found and found["openai"] and path.is_file() else (None, None)
 
 
 def _sha256(path: Path) -> str:

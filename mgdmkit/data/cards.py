@@ -1,17 +1,17 @@
 """The datasets of the paper as `data_manifests/` describes them: their classes, and a card with counts and sources."""
 
-import csv
 import json
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mgdmkit.config import check_choice
-from mgdmkit.data.corpus import normalise
+from mgdmkit.data.corpus import normalise, read_rows
 from mgdmkit.resources import resource
 
 DATASETS = ("ucf101", "hmdb51", "kinetics400")
 DATA_MANIFESTS = resource("data_manifests")
+REINSTALL = "install it anew (in a checkout: `pip install -e .`)"
 
 
 class DatasetClass(NamedTuple):
@@ -33,9 +33,7 @@ def dataset_file(dataset: str, name: str) -> Path:
     check_choice("dataset", dataset, DATASETS)
     path = DATA_MANIFESTS / dataset / name
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing, and should have come with the kit: install it anew (in a checkout: `pip install -e .`)"
-        )
+        raise FileNotFoundError(f"{path} is missing, and should have come with the kit: {REINSTALL}")
     return path
 
 
@@ -46,9 +44,8 @@ def dataset_classes(dataset: str) -> tuple[DatasetClass, ...]:
     Class indices of a manifest follow its sorted labels instead (`Manifest.classes`), so go by the label, not by
     the index: lists of one dataset in two orders are how clips come by their neighbour's label.
     """
-    with dataset_file(dataset, "classes.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return tuple(DatasetClass(int(row["index"]), row["label"], row["name"]) for row in rows)
+    rows = read_rows(dataset_file(dataset, "classes.csv"), DatasetClass._fields, REINSTALL)
+    return tuple(DatasetClass(int(row["index"]), row["label"], row["name"]) for _, row in rows)
 
 
 @cache

@@ -1,20 +1,19 @@
 """Are a manifest's clips there and whole? The check of somebody's own table, and the reports of every check."""
 
-import csv
-import io
 import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from mgdmkit.config import write_text_atomic
+from mgdmkit.data.corpus import write_rows
 from mgdmkit.data.manifest import SPLITS, UNUSED, ManifestError, official_splits, read_manifest, write_manifest
+from mgdmkit.data.video import VideoError, count_frames
 
 Row = dict[str, str]
 PROBLEMS = ("missing", "empty", "unreadable")
@@ -59,6 +58,11 @@ def split_columns(rows: Sequence[Row]) -> list[str]:
     return official_splits(list(rows[0])) or ["split"]
 
 
+def counts_text(counts: dict[str, int]) -> str:
+    """As a reader sees them: "9,537 train, 3,783 test"."""
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items())
+
+
 def split_counts(rows: Iterable[Row], column: str) -> dict[str, int]:
     """How many clips of each split that has any: {"train": 9537, "test": 3783}."""
     counts = Counter(row[column] for row in rows)
@@ -77,16 +81,10 @@ def file_problems(
     Args:
         workers: threads that decode (FFmpeg runs outside the interpreter's lock); None takes one per core, at most 16.
     """
-    found = [_absence(path) for path in paths]
     if not probe:
-        return found
-    there = {i: path for i, path in enumerate(paths) if path and not found[i]}
+        return [_absence(path) for path in paths]
     workers = min(16, os.cpu_count() or 1) if workers is None else max(1, workers)
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(there), desc="probe", unit="clip", disable=quiet) as bar:
-        for i, problem in zip(there, pool.map(_damage, there.values()), strict=True):
-            found[i] = problem
-            bar.update()
-    return found
+    return thread_map(_damage, paths, max_workers=workers, desc="probe", unit="clip", disable=quiet)
 
 
 def _absence(path: Path | None) -> str:
@@ -95,9 +93,9 @@ def _absence(path: Path | None) -> str:
     return "" if path.stat().st_size else "empty, 0 bytes"
 
 
-def _damage(path: Path) -> str:
-    from mgdmkit.data.video import VideoError, count_frames  # imports PyAV, which a plain check can do without
-
+def _damage(path: Path | None) -> str:
+    if absence := _absence(path):
+        return absence
     try:
         count_frames(path)
     except VideoError as error:
@@ -105,15 +103,19 @@ def _damage(path: Path) -> str:
     return ""
 
 
-def sift(rows: Sequence[Row], paths: Sequence[Path | None], problems: Sequence[str], probed: bool) -> Checked:
-    """Rows whose problem is "" get their file's path; the others go to the list of problems with the path they had."""
+def sift(rows: Sequence[Row], paths: Sequence[Path | None], *, probe: bool = False, **probing: Any) -> Checked:
+    """Rows whose file can be used get its path; the others go to the list of problems with the path they had.
+
+    Args:
+        probe, probing: the options of `file_problems`.
+    """
     good, bad = [], []
-    for row, path, problem in zip(rows, paths, problems, strict=True):
-        if path is None or problem:
+    for row, path, problem in zip(rows, paths, file_problems(paths, probe=probe, **probing), strict=True):
+        if problem:
             bad.append({"id": row["id"], "path": row["path"], "label": row["label"], "problem": problem})
         else:
             good.append({**row, "path": path.as_posix()})
-    return Checked(good, bad, probed)
+    return Checked(good, bad, probe)
 
 
 def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:
@@ -121,13 +123,9 @@ def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:
 
     The list of missing clips is written also when it is empty, lest an older one stay. `about` goes into the report.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ("id", "path", "label", "problem"), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(checked.problems)
     report = json.dumps({**about, **checked.report()}, indent=2, ensure_ascii=False) + "\n"
     write_manifest(out, checked.rows)
-    write_text_atomic(missing_path(out), text.getvalue())
+    write_rows(missing_path(out), ("id", "path", "label", "problem"), checked.problems)
     write_text_atomic(out.with_name(f"{out.stem}.report.json"), report)
 
 
@@ -137,19 +135,13 @@ def missing_path(out: Path) -> Path:
 
 
 def check_manifest(
-    path: Path,
-    out: Path | None = None,
-    *,
-    official_split: int | None = None,
-    probe: bool = False,
-    workers: int | None = None,
-    quiet: bool = False,
+    path: Path, out: Path | None = None, *, official_split: int | None = None, **probing: Any
 ) -> Checked:
     """Check somebody's own table, and its files; with `out` write the usable clips as a manifest, with reports.
 
     Args:
         official_split: 2 makes `split2` the `split` of what is written.
-        probe: decode every file whole.
+        probing: the options of `file_problems`: whether to open the files, and how.
     Raises:
         FileNotFoundError, ManifestError: what `read_manifest` refuses; clips that are missing or damaged when there
             is no `out` to write the others to; no usable clip at all.
@@ -158,14 +150,13 @@ def check_manifest(
         raise ManifestError(f"{out} is the manifest itself: clips that can't be used would leave it; name another file")
     manifest = read_manifest(path, official_split=official_split)
     files = [file.absolute() for file in manifest.video_paths]
-    problems = file_problems(files, probe=probe, workers=workers, quiet=quiet)
-    checked = sift(manifest.table.to_dict("records"), files, problems, probe)
+    checked = sift(manifest.table.to_dict("records"), files, **probing)
     if checked.problems and (out is None or not checked.rows):
-        first = next(i for i, problem in enumerate(problems) if problem)
+        first = checked.problems[0]
         mend = "paths are relative to the manifest's folder" if not checked.rows else "--out FILE keeps the others"
         raise ManifestError(
-            f"{path}: {len(checked.problems)} of {len(files)} clips cannot be used, first {files[first]} "
-            f"({problems[first]}); {mend}"
+            f"{path}: {len(checked.problems)} of {len(files)} clips cannot be used, first "
+            f"{(path.parent / first['path']).absolute()} ({first['problem']}); {mend}"
         )
     if out is not None:
         save_checked(out, checked, {"manifest": str(path), "official_split": official_split})

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from mgdmkit.config import write_text_atomic
 
 PROMPT = "This is a video about {}"
@@ -30,8 +32,11 @@ def label_text(name: str) -> str:
 
 
 def normalise(label: str) -> str:
-    """The form in which two labels are compared: without case, spaces and punctuation ("pull ups" as "PullUps")."""
-    return words(label).replace(" ", "")
+    """The form in which two labels are compared: without case, spaces and punctuation ("pull ups" as "PullUps").
+
+    A label of nothing but signs stays as it is.
+    """
+    return words(label).replace(" ", "") or label
 
 
 def words(label: str) -> str:
@@ -84,13 +89,13 @@ def write_corpus(path: Path, corpus: Corpus) -> Path:
 def read_corpus(path: Path) -> Corpus:
     """A CSV with a column label (and sources, if it has them), or a text file with a label on each line.
 
-    Raises:
-        FileNotFoundError, ValueError: naming the file and what it lacks.
+    `FileNotFoundError` or `ValueError` names the file and what it lacks.
     """
+    cure = "make it with `mgdm corpus`"
     if path.suffix.lower() == ".csv":
-        rows = [row for _, row in read_rows(path, ("label",), "make it with `mgdm corpus`")]
+        rows = [row for _, row in read_rows(path, ("label",), cure)]
     else:
-        rows = [{"label": line.strip()} for line in _read_text(path, "make it with `mgdm corpus`").splitlines()]
+        rows = [{"label": line.strip()} for line in read_text(path, cure).splitlines()]
     rows = [row for row in rows if row["label"]]
     if not rows:
         raise ValueError(f"{path} holds no label; write one on each line, or make a corpus with `mgdm corpus`")
@@ -104,11 +109,12 @@ def mining_corpus(classes: Sequence[str], labels: Iterable[str]) -> tuple[str, .
     A label that spells a class, whatever its case, spaces and punctuation, is that class and is not added: it would be
     mined as a false negative of it.
     """
-    own = {normalise(name) or name for name in classes}
-    return (*classes, *(label for label in dict.fromkeys(labels) if (normalise(label) or label) not in own))
+    own = set(map(normalise, classes))
+    return (*classes, *(label for label in dict.fromkeys(labels) if normalise(label) not in own))
 
 
-def _read_text(path: Path, cure: str) -> str:
+def read_text(path: Path, cure: str) -> str:
+    """The text of a file; `FileNotFoundError` with `cure`, what to do about it, `ValueError` unless it is UTF-8."""
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}; {cure}")
     try:
@@ -118,24 +124,19 @@ def _read_text(path: Path, cure: str) -> str:
 
 
 def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells of each row of a CSV.
-
-    Raises:
-        FileNotFoundError: with `cure`, what to do about it.
-        ValueError: when a column is missing, or the file is not UTF-8.
-    """
-    reader = csv.DictReader(io.StringIO(_read_text(path, cure), newline=""), restval="")
-    held = reader.fieldnames or []
-    if missing := [name for name in columns if name not in held]:
-        raise ValueError(f"{path} lacks the column {missing[0]!r}; its first line, split at commas, is {list(held)}")
-    return [(reader.line_num, {name: row[name].strip() for name in held}) for row in reader]
+    """Line number and stripped cells of each row of a CSV; errors as for `read_text`, and for a missing column."""
+    reader = csv.DictReader(io.StringIO(read_text(path, cure), newline=""), restval="")
+    try:
+        held = reader.fieldnames or []
+        if missing := [name for name in columns if name not in held]:
+            raise ValueError(f"{path} lacks the column {missing[0]!r}; its first line, split at commas, is {held}")
+        return [(reader.line_num, {name: row[name].strip() for name in held}) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
 
 
-def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
-    """Write a CSV, atomically, and return its path."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text_atomic(path, text.getvalue())
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence | dict]) -> Path:
+    """Write a CSV of rows in the order of the header, or by its names, atomically; returns its path."""
+    table = pd.DataFrame(list(rows), columns=list(header), dtype=object)
+    write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     return path

@@ -38,7 +38,7 @@ def near_duplicates(
     unit = text_features / text_features.norm(dim=-1, keepdim=True)
     cosine = unit @ unit.T  # (n, n)
     spelling: dict[str, int] = {}
-    group = torch.tensor([spelling.setdefault(normalise(label) or label, len(spelling)) for label in labels])
+    group = torch.tensor([spelling.setdefault(normalise(label), len(spelling)) for label in labels])
     listed = ((cosine >= threshold) | (group[:, None] == group)).triu(diagonal=1)
     pairs = listed.nonzero()
     values = cosine[pairs[:, 0], pairs[:, 1]]
@@ -69,14 +69,17 @@ class Exclusion(NamedTuple):
     where: str = ""
     """File and line, for messages."""
 
+    @property
+    def key(self) -> tuple[frozenset[str], str]:
+        """Equal where two say the same: the labels in either order, however spelled, and the clip."""
+        return frozenset(map(normalise, self[:2])), self.clip
+
 
 def read_exclusions(*paths: Path) -> list[Exclusion]:
     """The rows with exclude = yes of CSVs with the columns label_a, label_b, exclude, and id for a single clip.
 
-    An empty `exclude` is undecided, an empty `id` means every clip; other columns are for people.
-
-    Raises:
-        FileNotFoundError, ValueError: naming the file and the line, also where two lines contradict each other.
+    An empty `exclude` is undecided, an empty `id` means every clip; other columns are for people. Errors name the file
+    and the line, also where two lines contradict each other (`ValueError`).
     """
     decided: dict[tuple[frozenset[str], str], tuple[str, str]] = {}
     found = []
@@ -88,8 +91,7 @@ def read_exclusions(*paths: Path) -> list[Exclusion]:
             if not answer:
                 continue
             exclusion = Exclusion(row["label_a"], row["label_b"], row.get("id", ""), where)
-            key = frozenset(map(normalise, exclusion[:2])), exclusion.clip
-            before, place = decided.setdefault(key, (answer, where))
+            before, place = decided.setdefault(exclusion.key, (answer, where))
             if before != answer:
                 raise ValueError(f"{where} says {answer} to a pair that has {before} in {place}; keep one of them")
             if answer == "yes":
@@ -115,9 +117,7 @@ def locate(
 
     Args:
         labels: n labels of the corpus.
-        clips, clip_labels: N ids, and the true label of each.
-    Raises:
-        ValueError: for a clip whose own label is neither of the two.
+        clips, clip_labels: N ids, and the true label of each; `ValueError` where this is neither of the two.
     """
     exact = {label: i for i, label in enumerate(labels)}
     loose = {normalise(label): i for i, label in reversed(list(enumerate(labels)))}  # the first one wins: a class

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mgdmkit.config import check_choice
+from mgdmkit.data.check import counts_text, split_counts
 from mgdmkit.data.corpus import label_text
 from mgdmkit.data.manifest import SPLITS, VIDEO_SUFFIXES, ManifestError
 
@@ -49,34 +50,34 @@ def manifest_from_folder(
     videos = Path(videos).resolve()
     if not videos.is_dir():
         raise FileNotFoundError(f"no folder of videos at {videos}")
-    lists = {"train": train_list, "val": val_list, "test": test_list}
-    lists = {split: path for split, path in lists.items() if path is not None}
+    lists = {split: path for split, path in zip(SPLITS, (train_list, val_list, test_list), strict=True) if path}
     # A folder "train" is a split where it holds folders; where it holds clips it is a class, beside "car" and "bus".
-    split_folders = [videos / name for name in SPLITS if _folders(videos / name)] if not lists else []
+    split_folders = [] if lists else [videos / name for name in SPLITS if any((videos / name).glob("*/"))]
     clips, others = _find_clips(videos, split_folders or [videos])
     if len({clip.parent.name for clip in clips}) < 2:
         raise ManifestError(
             f"{videos} should hold a folder of clips for each of at least two classes, as in "
             f"{videos / 'class name' / 'clip.mp4'}; found {len(clips)} clips ({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
-    _check_labels({clip.parent.name for clip in clips}, label_style)
+    labels = _labels(sorted({clip.parent.name for clip in clips}), label_style)
     notes = []
     if others:
         first = others[0].relative_to(videos)
         notes.append(f"{len(others)} files or folders that are no clips or have none were left out, first {first}")
     if lists:
-        splits, list_notes = _splits_from_lists(clips, lists)
-        notes += list_notes
+        splits = _splits_from_lists(clips, lists, notes)
     elif split_folders:
         splits = {clip: clip.parent.parent.name for clip in clips}
     else:
         splits = _draw_splits(clips, val_fraction, test_fraction, group_regex, seed)
-    rows = _rows(videos, [clip for clip in clips if clip in splits], splits, label_style)
+    clips = [clip for clip in clips if clip in splits]
+    stems = Counter(clip.stem for clip in clips)
+    ids = [clip.stem if stems[clip.stem] == 1 else clip.relative_to(videos).as_posix() for clip in clips]
+    rows = [
+        {"id": clip_id, "path": clip.as_posix(), "label": labels[clip.parent.name], "split": splits[clip]}
+        for clip_id, clip in zip(ids, clips, strict=True)
+    ]
     return FolderClips(rows, _summary(rows, notes))
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
 
 
 def _find_clips(videos: Path, roots: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -87,29 +88,26 @@ def _find_clips(videos: Path, roots: Sequence[Path]) -> tuple[list[Path], list[P
             # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
             is_class = folder.is_dir() and not folder.name.startswith(".")
             files = set(folder.iterdir()) if is_class else set()
-            found = {file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()}
-            found = {file for file in found if not file.name.startswith(".")}
+            named = {file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")}
+            found = set(filter(Path.is_file, named))
             clips += found
             others += files - found if found else [folder]
     return sorted(clips), sorted(others)
 
 
-def _splits_from_lists(clips: Sequence[Path], lists: dict[str, Path]) -> tuple[dict[Path, str], list[str]]:
+def _splits_from_lists(clips: Sequence[Path], lists: dict[str, Path], notes: list[str]) -> dict[Path, str]:
+    """The split of each clip that is in a list; what is left out is added to the notes."""
     by_name = {f"{clip.parent.name}/{clip.name}": clip for clip in clips}
     splits: dict[Path, str] = {}
-    notes = []
     for split, path in lists.items():
         if not path.is_file():
             raise FileNotFoundError(f"no {split} list at {path}")
-        entries = [
-            _entry(line) for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
-        ]
+        lines = map(str.strip, path.read_text(encoding="utf-8-sig", errors="replace").splitlines())
+        entries = [re.sub(r"\s+\d+$", "", line).replace("\\", "/") for line in lines if line]
         found = [by_name[entry] for entry in entries if entry in by_name]
         if not found:
-            example = next(iter(by_name))
-            raise ManifestError(
-                f"{path}: none of its {len(entries)} entries is in the folder; one there is {example!r}"
-            )
+            there = next(iter(by_name))
+            raise ManifestError(f"{path}: none of its {len(entries)} entries is in the folder; one there is {there!r}")
         if twice := [clip for clip in found if splits.get(clip, split) != split]:
             raise ManifestError(f"{path}: {twice[0].name} is also in the {splits[twice[0]]} list")
         splits |= dict.fromkeys(found, split)
@@ -117,12 +115,7 @@ def _splits_from_lists(clips: Sequence[Path], lists: dict[str, Path]) -> tuple[d
             notes.append(f"{len(entries) - len(found)} of {len(entries)} entries of {path.name} are not in the folder")
     if len(splits) < len(clips):
         notes.append(f"{len(clips) - len(splits)} clips are in no list and were left out")
-    return splits, notes
-
-
-def _entry(line: str) -> str:
-    """The clip of a line: a class number behind it, as in UCF101's training lists, is dropped."""
-    return re.sub(r"\s+\d+$", "", line.strip()).replace("\\", "/")
+    return splits
 
 
 def _draw_splits(
@@ -162,39 +155,22 @@ def _group(clip: Path, group_regex: str | None) -> str:
     return match.group(1)
 
 
-def _label(name: str, label_style: str) -> str:
-    return label_text(name) if label_style == "words" else name
-
-
-def _check_labels(names: set[str], label_style: str) -> None:
+def _labels(names: Sequence[str], label_style: str) -> dict[str, str]:
+    """Folder -> label, a label for each."""
+    labels = {name: label_text(name) if label_style == "words" else name for name in names}
     folders: dict[str, str] = {}
-    for name in sorted(names):
-        label = _label(name, label_style)
-        if label in folders:
+    for name, label in labels.items():
+        if (other := folders.setdefault(label, name)) != name:
             raise ManifestError(
-                f"the folders {folders[label]!r} and {name!r} both give the label {label!r}; join them, rename one, "
+                f"the folders {other!r} and {name!r} both give the label {label!r}; join them, rename one, "
                 "or keep the names with label_style='raw'"
             )
-        folders[label] = name
-
-
-def _rows(videos: Path, clips: Sequence[Path], splits: dict[Path, str], label_style: str) -> list[dict[str, str]]:
-    stems = Counter(clip.stem for clip in clips)
-    rows = []
-    for clip in clips:
-        name = clip.parent.name
-        unique = stems[clip.stem] == 1
-        clip_id = clip.stem if unique else clip.relative_to(videos).as_posix()
-        label = _label(name, label_style)
-        rows.append({"id": clip_id, "path": clip.as_posix(), "label": label, "split": splits[clip]})
-    return rows
+    return labels
 
 
 def _summary(rows: Sequence[dict[str, str]], notes: Sequence[str]) -> str:
-    counts = Counter(row["split"] for row in rows)
-    parts = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
-    labels = {row["label"] for row in rows}
-    lines = [f"{len(rows)} clips of {len(labels)} classes: {parts}", *notes]
+    counts, labels = split_counts(rows, "split"), {row["label"] for row in rows}
+    lines = [f"{len(rows):,} clips of {len(labels)} classes: {counts_text(counts)}", *notes]
     for split in counts:
         if absent := sorted(labels - {row["label"] for row in rows if row["split"] == split}):
             lines.append(f"{len(absent)} classes have no {split} clip, first {absent[0]!r}")

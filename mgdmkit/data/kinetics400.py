@@ -4,15 +4,14 @@ Columns: label, youtube_id, time_start, time_end (seconds), split, and in newer 
 so copies differ; the counts of a copy are stated, never taken for an error.
 """
 
-import csv
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
-from mgdmkit.data.corpus import normalise
+from mgdmkit.data.check import split_counts
+from mgdmkit.data.corpus import normalise, read_rows
 from mgdmkit.data.manifest import ManifestError
 from mgdmkit.data.official import OfficialClip, OfficialClips, annotation_files
 
@@ -31,32 +30,23 @@ def kinetics400_clips(annotations: Path) -> OfficialClips:
         annotations: the folder of the CSV files.
     Raises:
         FileNotFoundError: no such file in the folder.
-        ManifestError: missing columns, an unknown label (Kinetics-600 and -700 have others), times that are none.
+        ValueError: no CSV in UTF-8, or missing columns.
+        ManifestError: an unknown label (Kinetics-600 and -700 have others), times that are none.
     """
     files = _annotation_csvs(Path(annotations))
     clips: dict[str, OfficialClip] = {}
-    again, notes = 0, []
-    for split in ("val", "test", "train"):
-        if split not in files:
-            notes += [f"no {split}.csv in {annotations}"] if split != "test" else []
-            continue
-        unlabelled = 0
-        for clip in _read_csv(files[split], split):
-            if clip is None:
-                unlabelled += 1
-            elif clip.id in clips:
-                again += 1
-            else:
-                clips[clip.id] = clip
+    again, notes = 0, [f"no {split}.csv in {annotations}" for split in ("val", "train") if split not in files]
+    for split in [split for split in ("val", "test", "train") if split in files]:
+        listed, unlabelled = _read_csv(files[split], split)
+        again += sum(clips.setdefault(clip.id, clip) is not clip for clip in listed)
         notes += [f"{unlabelled} rows of {files[split].name} have no label and were left out"] if unlabelled else []
     if not clips:
         raise ManifestError(f"{annotations}: the annotation files list no clip with a label")
     notes += [f"{again} rows list a clip again and were left out"] if again else []
-    listed = clips.values()
-    notes += doubts(Counter(clip.splits["split"] for clip in listed), classes=len({clip.label for clip in listed}))
+    counts = split_counts((clip.splits for clip in clips.values()), "split")
+    notes += doubts(counts, classes=len({clip.label for clip in clips.values()}))
     order = {row.label: row.index for row in dataset_classes("kinetics400")}
-    clips = dict(sorted(clips.items(), key=lambda item: (order[item[1].label], item[0])))
-    return OfficialClips("kinetics400", list(clips.values()), notes)
+    return OfficialClips("kinetics400", sorted(clips.values(), key=lambda clip: (order[clip.label], clip.id)), notes)
 
 
 def doubts(listed: Mapping[str, int], classes: int) -> list[str]:
@@ -88,22 +78,21 @@ def _annotation_csvs(annotations: Path) -> dict[str, Path]:
     return files
 
 
-def _read_csv(file: Path, split: str) -> Iterator[OfficialClip | None]:
-    """The clips of a file; None for a row without a label, as the test set has in some releases."""
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
+def _read_csv(file: Path, split: str) -> tuple[list[OfficialClip], int]:
+    """The clips of a file, and how many rows have no label, as those of the test set in some releases."""
+    rows = read_rows(file, COLUMNS if split != "test" else COLUMNS[1:], "give the folder of the annotation files")
+    labelled = [(line, row) for line, row in rows if split != "test" or row.get("label")]
+    clips = []
+    for line, row in labelled:
         try:
-            header = reader.fieldnames or []
-            if missing := [name for name in COLUMNS if name not in header and (name, split) != ("label", "test")]:
-                raise ValueError(f"the columns {', '.join(missing)} are missing; it has {', '.join(header)}")
-            for row in reader:
-                yield _clip(row, split) if split != "test" or (row.get("label") or "").strip() else None
-        except (ValueError, csv.Error) as error:
-            raise ManifestError(f"{file}, line {reader.line_num}: {error}") from error
+            clips.append(_clip(row, split))
+        except ValueError as error:
+            raise ManifestError(f"{file}, line {line}: {error}") from error
+    return clips, len(rows) - len(labelled)
 
 
-def _clip(row: dict[str, str | None], split: str) -> OfficialClip:
-    label, name, stated = ((row.get(column) or "").strip() for column in ("label", "youtube_id", "split"))
+def _clip(row: dict[str, str], split: str) -> OfficialClip:
+    label, name, stated = row["label"], row["youtube_id"], row.get("split", "")
     if stated and SPLIT_NAMES.get(stated) != split:
         raise ValueError(f"the split is {stated!r} in a file of the {split} split")
     own = classes_by_spelling("kinetics400").get(normalise(label))
@@ -117,8 +106,8 @@ def _clip(row: dict[str, str | None], split: str) -> OfficialClip:
     return OfficialClip(clip_id, f"{own.name}/{clip_id}.mp4", own.label, {"split": split}, short_name=name)
 
 
-def _seconds(text: str | None) -> int:
+def _seconds(text: str) -> int:
     try:
         return round(float(text))
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not a time in seconds") from None

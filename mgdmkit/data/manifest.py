@@ -6,7 +6,6 @@ A dataset with several official splits has the columns `split1`, `split2`, ... b
 
 import csv
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,17 +46,14 @@ class Manifest:
         That is what decides which features stand in which row; the sizes give away a clip that was cut or encoded
         anew under its old name, without reading it. `FileNotFoundError` if clips are missing.
         """
-        table = self.table[list(COLUMNS)].assign(bytes=[_size(path) for path in self.video_paths])
-        if len(missing := table[table["bytes"] < 0]):
+        paths = self.video_paths
+        if missing := [path for path in paths if not path.is_file()]:
             raise FileNotFoundError(
-                f"{self.path} lists {len(missing)} clips that are not there, first "
-                f"{self.path.parent / missing['path'].iloc[0]}; put them there or make the manifest anew"
+                f"{self.path} lists {len(missing)} clips that are not there, first {missing[0]}; put them there "
+                f"or make the manifest anew"
             )
+        table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in paths])
         return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
 
 
 def official_splits(columns: Sequence[str]) -> list[str]:
@@ -66,10 +62,7 @@ def official_splits(columns: Sequence[str]) -> list[str]:
 
 
 def take_official_split(table: pd.DataFrame, number: int | None, where: Path) -> pd.DataFrame:
-    """The table with official split `number` as its `split`; None leaves it as it is.
-
-    `ManifestError` names the file `where` and the official splits it has when it lacks this one.
-    """
+    """The table with official split `number` as its `split`, if any; `ManifestError` where the file lacks that one."""
     if number is None:
         return table
     if (column := f"split{number}") not in table:
@@ -89,9 +82,7 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no manifest at {path}; make one with `mgdm manifest folder --videos DIR --out {path}`"
-        )
+        raise FileNotFoundError(f"no manifest at {path}; `mgdm manifest folder --videos DIR --out {path}` makes one")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
@@ -143,12 +134,9 @@ def write_manifest(path: Path | str, rows: Sequence[dict[str, str]]) -> Path:
     """
     path, folder = Path(path), Path(path).parent.resolve()
     rows = [{**row, "path": _relative(row["path"], folder)} for row in rows]
-    _check_rows(path, pd.DataFrame(rows, columns=None if rows else COLUMNS))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text_atomic(path, text.getvalue())
+    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    _check_rows(path, table)
+    write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     return path
 
 

@@ -6,17 +6,20 @@ Partial copies are usable: what is missing is listed beside the manifest, and ev
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mgdmkit.config import check_choice
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
-from mgdmkit.data.check import Checked, file_problems, missing_path, save_checked, sift, split_columns, split_counts
-from mgdmkit.data.corpus import normalise
+from mgdmkit.data.check import Checked, counts_text, missing_path, save_checked, sift, split_columns, split_counts
+from mgdmkit.data.corpus import normalise, read_text
 from mgdmkit.data.manifest import VIDEO_SUFFIXES, ManifestError
 
+NUMBERS = (1, 2, 3)
+"""The official splits of UCF101 and HMDB51."""
 DEPTH = 4  # folders below the videos: split, class, class again (HMDB51's nested archives), and one to spare
 ARCHIVES = frozenset({".rar", ".zip", ".tar", ".gz", ".tgz"})
 
@@ -48,34 +51,54 @@ class OfficialClips:
     """What a reader of the counts should know, such as rows that were left out."""
 
 
-def check_counts(official: OfficialClips, where: Path) -> None:
-    """`ManifestError` unless clips and splits are as many as the dataset's card says, or an id comes twice."""
-    card = dataset_card(official.dataset)
-    rows = [clip.splits for clip in official.clips]
-    for column, expected in card["splits"].items():
-        found = split_counts(rows, column)
-        if found != expected:
-            raise ManifestError(
-                f"{where}: {column} has {_counts(found)} clips, {card['title']} has {_counts(expected)}; get the lists "
-                f"from {card['page']} again, or use lists of your own with `mgdm manifest folder --train-list`"
-            )
-    if twice := [name for name, n in Counter(clip.id for clip in official.clips).items() if n > 1]:
-        raise ManifestError(f"{where}: the clip {twice[0]!r} is listed more than once")
+class ThreeSplits:
+    """What the lists of UCF101 or HMDB51 say of each clip, put together line by line.
 
+    Args:
+        lists: where they are, for messages.
+    """
 
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n:,} {split}" for split, n in counts.items())
+    def __init__(self, dataset: str, lists: Path):
+        self.dataset, self.lists = dataset, lists
+        self._splits: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def add(self, path: str, number: int, split: str, where: str) -> None:
+        """Official split `number` has Class/clip.avi in `split`; `ManifestError` names file and line if it is again."""
+        if f"split{number}" in self._splits[path]:
+            raise ManifestError(f"{where}: {path} is listed in split{number} already")
+        self._splits[path][f"split{number}"] = split
+
+    def clips(self, label_style: str) -> OfficialClips:
+        """All clips, in the order of the classes and of their names.
+
+        `ManifestError` for a clip that is not in all splits, or unless they are as many as the dataset's card says.
+        """
+        check_choice("label_style", label_style, ("words", "raw"))
+        classes = {row.name: row for row in dataset_classes(self.dataset)}
+        stems = Counter(Path(path).stem for path in self._splits)
+        clips = []
+        for path, splits in self._splits.items():
+            own, stem = classes[path.partition("/")[0]], Path(path).stem
+            if absent := [number for number in NUMBERS if f"split{number}" not in splits]:
+                raise ManifestError(f"{self.lists}: {path} is in no list of split{absent[0]}")
+            clip_id = stem if stems[stem] == 1 else f"{own.name}/{stem}"
+            label = own.label if label_style == "words" else own.name
+            clips.append(OfficialClip(clip_id, path, label, dict(sorted(splits.items()))))
+        card = dataset_card(self.dataset)
+        for column, expected in card["splits"].items():
+            found = split_counts((clip.splits for clip in clips), column)
+            if found != expected:
+                raise ManifestError(
+                    f"{self.lists}: {column} has {counts_text(found)} clips, {card['title']} has "
+                    f"{counts_text(expected)}; get the lists from {card['page']} again, or use lists of your own with "
+                    f"`mgdm manifest folder --train-list`"
+                )
+        order = list(classes)
+        return OfficialClips(self.dataset, sorted(clips, key=lambda clip: (order.index(clip.class_name), clip.path)))
 
 
 def build_manifest(
-    official: OfficialClips,
-    videos: Path,
-    out: Path,
-    *,
-    official_split: int = 1,
-    probe: bool = False,
-    workers: int | None = None,
-    quiet: bool = False,
+    official: OfficialClips, videos: Path, out: Path, *, official_split: int = 1, **probing: Any
 ) -> Checked:
     """Write a manifest of the official clips that are under `videos`, its report and its list of missing clips.
 
@@ -84,8 +107,7 @@ def build_manifest(
 
     Args:
         official_split: which of split1, split2, split3 is `split`, for a dataset that has them; all three are kept.
-        probe: decode every file whole and leave out what is damaged; without it no file is opened.
-        workers: threads that decode.
+        probing: the options of `file_problems`: whether to open the files, and how.
     Raises:
         FileNotFoundError: no such folder.
         ManifestError: no clip found, none usable, or one in the folder of another class.
@@ -94,25 +116,23 @@ def build_manifest(
     if not videos.is_dir():
         raise FileNotFoundError(f"no folder of videos at {videos}; unpack the dataset there or mend --videos")
     files, twins = locate(official, videos)
-    rows = [_row(clip, official_split) for clip in official.clips]
-    problems = file_problems(files, probe=probe, workers=workers, quiet=quiet)
-    checked = sift(rows, files, problems, probe)
+    rows = [
+        {"id": clip.id, "path": clip.path, "label": clip.label, **clip.splits}
+        | {"split": clip.splits.get("split") or clip.splits[f"split{official_split}"]}
+        for clip in official.clips
+    ]
+    checked = sift(rows, files, **probing)
     if not any(files):
         raise ManifestError(_nothing_found(official, videos))
     if not checked.rows:
-        bad = next(i for i, file in enumerate(files) if file)
-        raise ManifestError(f"not one clip of {videos} can be used, first {files[bad]} ({problems[bad]})")
+        first, problem = next((file, row["problem"]) for file, row in zip(files, checked.problems, strict=True) if file)
+        raise ManifestError(f"not one clip of {videos} can be used, first {first} ({problem})")
     checked = replace(checked, notes=[*official.notes, *twins])
     card = dataset_card(official.dataset)
     listed = {column: split_counts(rows, column) for column in split_columns(rows)}
     about = {"dataset": official.dataset, "videos": str(videos), "listed_per_split": listed, "page": card["page"]}
     save_checked(out, checked, about)
     return checked
-
-
-def _row(clip: OfficialClip, official_split: int) -> dict[str, str]:
-    split = clip.splits.get("split") or clip.splits[f"split{official_split}"]
-    return {"id": clip.id, "path": clip.path, "label": clip.label, **clip.splits, "split": split}
 
 
 def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], list[str]]:
@@ -187,30 +207,35 @@ def summary(official: OfficialClips, checked: Checked, out: Path) -> str:
     if checked.problems:
         first = checked.problems[0]
         lines.append(
-            f"{total - found:,} clips cannot be used ({_counts(checked.problem_counts())}), first {first['path']} "
-            f"({first['problem']}): see "
-            f"{missing_path(out)}; scores on the rest are not comparable with those on all"
+            f"{total - found:,} clips cannot be used ({counts_text(checked.problem_counts())}), first {first['path']} "
+            f"({first['problem']}): see {missing_path(out)}; scores on the rest are not comparable with those on all"
         )
     return "\n".join([*lines, *checked.notes])
 
 
-def annotation_files(annotations: Path, dataset: str) -> Sequence[Path]:
+def annotation_files(annotations: Path, dataset: str) -> list[Path]:
     """All files in the folder of official lists and in the folders directly in it; `FileNotFoundError` without one."""
     annotations = Path(annotations)
     if not annotations.is_dir():
         card = dataset_card(dataset)
-        raise FileNotFoundError(
-            f"no folder of official lists at {annotations}; it should hold {', '.join(card['annotations'])} "
-            f"from {card['page']}"
-        )
+        wanted = f"{', '.join(card['annotations'])} from {card['page']}"
+        raise FileNotFoundError(f"no folder of official lists at {annotations}; it should hold {wanted}")
     inner = sorted(path for path in annotations.iterdir() if path.is_dir() and not path.name.startswith("."))
     return [file for folder in (annotations, *inner) for file in sorted(folder.iterdir()) if file.is_file()]
 
 
-def read_lines(file: Path) -> list[tuple[int, str]]:
-    """The lines of a list that are not blank, stripped, with their numbers from 1."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{file} is not a text in UTF-8 ({error}); get the official file again") from error
-    return [(at, line.strip()) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+def official_lists(annotations: Path, dataset: str, wanted: Iterable[str]) -> dict[str, Path]:
+    """Name -> file, of all files of `annotation_files`; `FileNotFoundError` unless those wanted are among them."""
+    files, wanted = {file.name: file for file in annotation_files(annotations, dataset)}, list(wanted)
+    if missing := [name for name in wanted if name not in files]:
+        raise FileNotFoundError(
+            f"{annotations} lacks {len(missing)} of the {len(wanted)} official lists, first {missing[0]}; unpack there "
+            f"what {dataset_card(dataset)['page']} has"
+        )
+    return files
+
+
+def read_lines(file: Path) -> list[tuple[str, str]]:
+    """The lines of a list that are not blank, stripped, each behind its file and number, for messages."""
+    lines = read_text(file, "get the official file again").split("\n")
+    return [(f"{file}, line {at}", line.strip()) for at, line in enumerate(lines, 1) if line.strip()]

@@ -3,19 +3,18 @@
 Every function decodes with PyAV from the first frame on and counts: right by construction. The usual reader of this
 field, decord's `get_batch`, seeks, and silently returns other frames on AVI files with B-frames (all of HMDB51 that
 was tried) and on MP4 files with an edit list; `decord_frames` is here to show it. Seeking would hardly pay anyway, as
-T frames spread over a clip touch nearly every group of pictures. Milliseconds a clip for 16 frames on one core, this
-module and decord, the best of several runs: UCF101 22 and 30; 340 x 256 H.264 of 300 frames 95 and 87, with a
-keyframe every 12 frames 120 and 82; 720p H.264 of 150 frames 339 and 331.
+T frames spread over a clip touch nearly every group of pictures: milliseconds a clip for 16 frames on one core, here
+and with decord, UCF101 22 and 30, 340 x 256 H.264 of 300 frames 95 and 87, 720p H.264 of 150 frames 339 and 331.
 
-No state: each call opens and closes the file with one decoding thread; `DataLoader` workers, forked or not, one clip
-each, are the way to use more cores.
+Each call opens and closes the file with one decoding thread; for more cores take `DataLoader` workers, a clip each.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from operator import index as as_int
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import av
 import numpy as np
@@ -25,11 +24,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
+from mgdmkit.config import check_choice
+
 Mode = Literal["center", "random"]
 
 _MEND = "replace the file, or leave the clip out (of the manifest, where one lists it)"
-# Other containers declare nothing that can be relied on: a transport stream's duration, say, is an estimate.
-_DECLARING = ("avi", "matroska", "mov")
 
 
 class VideoError(Exception):
@@ -55,20 +54,18 @@ def _places(T: int, mode: Mode, generator: torch.Generator | None) -> list[float
     """For each segment the place in it, in [0, 1): this does not depend on the number of frames."""
     if T < 1:
         raise ValueError(f"T={T}: at least one segment is needed")
+    check_choice("mode", mode, get_args(Mode))
     if mode == "center":
         return [0.5] * T
-    if mode != "random":
-        raise ValueError(f"mode={mode!r} is not an option; choose 'center' or 'random'")
     if generator is None:
         raise ValueError("mode='random' needs a torch.Generator, so that the run can be repeated")
     return torch.rand(T, generator=generator, dtype=torch.float64).tolist()
 
 
 def _indices(num_frames: int, places: list[float]) -> list[int]:
-    T = len(places)
-    starts = [i * num_frames // T for i in range(T + 1)]
-    lengths = [max(1, starts[i + 1] - starts[i]) for i in range(T)]
-    return [starts[i] + int(places[i] * lengths[i]) for i in range(T)]
+    starts = [i * num_frames // len(places) for i in range(len(places) + 1)]
+    segments = zip(pairwise(starts), places, strict=True)
+    return [start + int(place * max(1, stop - start)) for (start, stop), place in segments]
 
 
 def count_frames(path: Path | str) -> int:
@@ -157,14 +154,19 @@ def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
 def _decode(path: Path | str) -> Iterator[av.VideoFrame]:
     """All frames in the order shown; who reads to the end gets a `VideoError` if the file is damaged or cut off."""
     with _opened(path) as (container, stream):
-        declared, rate = _declared_frames(container, stream), _rate(stream)
-        count, end = 0, 0.0
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        declared, count, end = _declared_frames(container, stream, rate), 0, 0.0
         for packet in container.demux():
             # Sound may outlast the picture, so the end of the file is the last packet of any stream.
             if packet.dts is not None and packet.size:
                 start = packet.dts if packet.pts is None else packet.pts
                 end = max(end, float((start + (packet.duration or 0)) * packet.time_base))
-            frames = _decoded(packet) if packet.stream.index == stream.index else []
+            if packet.stream.index != stream.index:
+                continue
+            try:
+                frames = None if packet.is_corrupt else packet.decode()
+            except av.FFmpegError:  # no decoder takes it
+                frames = None
             if frames is None:
                 raise VideoError(f"{path} is damaged or cut off: {_counts(count, declared)}; {_MEND}")
             for frame in frames:
@@ -175,33 +177,21 @@ def _decode(path: Path | str) -> Iterator[av.VideoFrame]:
             raise VideoError(f"{path} is truncated: {_counts(count, declared)}; {_MEND}")
 
 
-def _decoded(packet: av.Packet) -> list[av.VideoFrame] | None:
-    """The frames that come out when `packet` goes in; None if the packet is incomplete or no decoder takes it."""
-    try:
-        return None if packet.is_corrupt else packet.decode()
-    except av.FFmpegError:
-        return None
-
-
 def _counts(count: int, declared: float) -> str:
     return f"{count} frames can be decoded" + (f", its header declares {round(declared)}" if declared else "")
 
 
-def _rate(stream: VideoStream) -> float:
-    return float(stream.average_rate or stream.guessed_rate or 25)
-
-
-def _declared_frames(container: InputContainer, stream: VideoStream) -> float:
-    """What the header promises; 0 if nothing.
+def _declared_frames(container: InputContainer, stream: VideoStream, rate: float) -> float:
+    """What the header promises; 0 if nothing that can be relied on: a transport stream's duration is an estimate.
 
     For AVI that is its count of frames (FFmpeg estimates the duration anew when the index at the end is lost), else
     duration x frame rate (an MP4's count would include the frames that its edit list hides).
     """
-    if not container.format.name.startswith(_DECLARING):
+    if not container.format.name.startswith(("avi", "matroska", "mov")):
         return 0.0
     if container.format.name == "avi" and stream.frames:
         return float(stream.frames)
-    return (container.duration or 0) / av.time_base * _rate(stream)
+    return (container.duration or 0) / av.time_base * rate
 
 
 def _count_packets(path: Path | str) -> int:

@@ -64,14 +64,7 @@ def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_json(path: Path, cure: str, keys: Iterable[str] = ()) -> dict[str, Any]:
-    """An object that the kit wrote as JSON.
-
-    Args:
-        cure: what to do about a file that is missing or damaged.
-        keys: what it holds at least.
-    Raises:
-        FolderError: with the path, the cause and the cure.
-    """
+    """An object that the kit wrote as JSON, with `keys` at least; errors as in `reading`."""
     with reading(path, cure):
         held = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(held, dict):
@@ -83,7 +76,7 @@ def read_json(path: Path, cure: str, keys: Iterable[str] = ()) -> dict[str, Any]
 
 @contextmanager
 def reading(path: Path, cure: str) -> Iterator[None]:
-    """What is wrong with a file that the block reads becomes a `FolderError` with the path, the cause and the cure."""
+    """What is wrong with a file that the block reads becomes a `FolderError`: path, cause, and `cure`, what to do."""
     try:
         yield
     except FileNotFoundError as error:

@@ -31,17 +31,21 @@ PATIENCE = timedelta(days=2)
 def processes() -> Iterator[int]:
     """Join the processes that torchrun started, and leave them at the end; yields the rank of this one.
 
-    Each process gets a GPU of its own where there are GPUs, as the default CUDA device. Only rank 0 prints.
-
-    Raises:
-        ValueError: when a machine has fewer GPUs than processes.
+    Each process gets a GPU of its own where there are GPUs, as the default CUDA device; `ValueError` when a machine has
+    fewer GPUs than processes. Only rank 0 prints.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield rank()
         return
     backend = "gloo"
     if torch.cuda.is_available():
-        _take_own_gpu()
+        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= gpus:
+            raise ValueError(
+                f"process {local + 1} of this machine finds {gpus} GPUs and needs one of its own; start torchrun with "
+                f"--nproc-per-node {gpus}, or set CUDA_VISIBLE_DEVICES to nothing to use the processors"
+            )
+        torch.cuda.set_device(local)
         backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() else "gloo"
     dist.init_process_group(backend, timeout=PATIENCE)
     with ExitStack() as stack:
@@ -49,16 +53,6 @@ def processes() -> Iterator[int]:
         if not is_main():
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         yield rank()
-
-
-def _take_own_gpu() -> None:
-    local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-    if local >= gpus:
-        raise ValueError(
-            f"process {local + 1} of this machine finds {gpus} GPUs and needs one of its own; start torchrun with "
-            f"--nproc-per-node {gpus}, or set CUDA_VISIBLE_DEVICES to nothing to use the processors"
-        )
-    torch.cuda.set_device(local)
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -122,15 +116,11 @@ def shard(n: int, of: int | None = None) -> slice:
 
 
 def gather(rows: Tensor, n: int) -> Tensor:
-    """The rows of all processes, in order, with gradients to where they came from.
+    """The n rows of all processes, (n, ...), in order, the same in each; their gradient is summed over the processes.
 
     Args:
-        rows: (m, ...) with m the size of `shard(n)`, which may differ by 1 between processes and be 0.
-        n: rows of all processes together.
-    Returns:
-        (n, ...), the same in every process. Its gradient is summed over the processes.
-    Raises:
-        ValueError: when `rows` is not this process' share, before anybody waits for it.
+        rows: (m, ...) with m the size of `shard(n)`, which may differ by 1 between processes and be 0; `ValueError`
+            for another m, before anybody waits for it.
     """
     own = shard(n)
     if len(rows) != own.stop - own.start:

@@ -145,7 +145,7 @@ def test_the_ucf101_command(tmp_path, monkeypatch, capsys):
     table = read_manifest(tmp_path / "m.csv").table
     assert list(table["split"]) == ["train", "test", "train"] and set(table["label"]) == {"YoYo"}
     assert mgdm(monkeypatch, *words[:-2], "--annotations", tmp_path) == 2
-    assert "lacks classInd.txt, trainlist01.txt" in capsys.readouterr().err
+    assert "lacks 7 of the 7 official lists, first classInd.txt" in capsys.readouterr().err
 
 
 def test_the_hmdb51_and_kinetics400_commands(tmp_path, monkeypatch, capsys):
@@ -153,7 +153,7 @@ def test_the_hmdb51_and_kinetics400_commands(tmp_path, monkeypatch, capsys):
     (tmp_path / "v").mkdir()
     common = ["--videos", tmp_path / "v", "--annotations", tmp_path / "a", "--out", tmp_path / "m.csv"]
     assert mgdm(monkeypatch, "manifest", "hmdb51", *common, "--labels", "words") == 2
-    assert "lacks 153 of HMDB51's 153 split files" in capsys.readouterr().err
+    assert "lacks 153 of the 153 official lists, first brush_hair_test_split1.txt" in capsys.readouterr().err
     row = "label,youtube_id,time_start,time_end,split\nyoga,zzzzzzzzzzz,3,13,validate\n"
     (tmp_path / "a" / "validate.csv").write_text(row)
     assert mgdm(monkeypatch, "manifest", "kinetics400", *common) == 2

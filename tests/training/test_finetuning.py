@@ -15,7 +15,7 @@ from PIL import Image
 import mgdmkit.clip.small
 from mgdmkit import MGDMConfig, TrainConfig
 from mgdmkit.cli.main import main
-from mgdmkit.clip.backbone import load_clip
+from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import extract_features, load_features
 from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.config import FineTuneConfig
@@ -341,7 +341,8 @@ def test_a_clip_of_open_clips_list_is_kept_whole(clip, tmp_path, monkeypatch, qu
     open_clip.add_model_config(tmp_path / "list")
     torch.save(clip.model.state_dict(), tmp_path / "weights.pt")
     options = {"pretrained": str(tmp_path / "weights.pt"), "force_quick_gelu": quick_gelu}
-    named = mgdmkit.clip.backbone._create("tiny-test", device="cpu", **options)
+    model, *rest = mgdmkit.clip.backbone._create("tiny-test", device="cpu", **options)
+    named = FrozenClip("tiny-test", model.eval().requires_grad_(False), *rest, fingerprint="")
     _save_clip(named, named.model.visual, tmp_path / "clip")
     kept = load_clip(str(tmp_path / "clip"))
     assert str(kept.model) == str(named.model)
