@@ -183,4 +183,5 @@ def mcnemar(ours: Tensor, theirs: Tensor) -> float:
 def _resampled_weights(n: int, resamples: int, generator: torch.Generator) -> Tensor:
     """(resamples, n) how often each of n is drawn in n draws with replacement, divided by n."""
     drawn = torch.randint(n, (resamples, n), generator=generator)
-    return torch.stack([row.bincount(minlength=n) for row in drawn]).double() / n
+    ones = torch.ones(1, dtype=torch.double).expand_as(drawn)
+    return torch.zeros(resamples, n, dtype=torch.double).scatter_add_(1, drawn, ones) / n
