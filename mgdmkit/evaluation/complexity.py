@@ -1,7 +1,7 @@
 """What CLIP and MGDM cost in multiply-adds and parameters (Table 8): as the paper counts, and in truth.
 
-Nothing is trained, loaded or multiplied: the modules are built on torch's meta device, one frame, one prompt and one
-video run through them as shapes, and a hook on every layer notes how many tokens passed it.
+Nothing is trained, loaded or multiplied: the modules are built on torch's meta device, and one frame, one prompt and
+one video run through them as shapes.
 
 MAC: one multiply-add, half a FLOP of `torch.utils.flop_counter`. Like that counter, both countings leave out LayerNorm,
 softmax, activations and additions, and take causal attention as full.
@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mgdmkit.clip.weights import base_name, open_clip_name
 from mgdmkit.config import MGDMConfig
@@ -219,35 +220,25 @@ def _mgdm_parts(encoders: Encoders, config: MGDMConfig, k: int, classes: int = 1
     ]
 
 
-@torch.no_grad()
+@torch.enable_grad()  # without gradients attention may be fused, which hides its products from torch's counter
 def count(module: nn.Module, call: Callable[[], Tensor]) -> Count:
-    """Multiply-adds that the layers of `module` make during `call()`, and the parameters of `module`.
+    """Multiply-adds of the matrix products during `call()`, and the parameters of `module`.
 
-    A linear layer costs in x out a token, a convolution its kernel an output, attention over n tokens of width D
-    4 n D^2 (query, key, value, output) + 2 n^2 D (scores, weighted sum). Products with bare parameters aren't seen.
+    The paper's part: an `nn.Linear` costs in x out a token, an `nn.Conv2d` its kernel an output.
     """
-    macs, paper_macs, paper_layers = 0, 0, set()
+    seen: dict[nn.Module, int] = {}
 
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal macs, paper_macs
-        if isinstance(layer, nn.MultiheadAttention):
-            tokens, D = inputs[0].numel() // layer.embed_dim, layer.embed_dim
-            n = inputs[0].shape[1 if layer.batch_first else 0]
-            macs += 4 * tokens * D**2 + 2 * tokens * n * D
-        elif isinstance(layer, nn.Linear | nn.Conv2d):
-            cost = output.numel() * layer.weight[0].numel()
-            macs += cost
-            if type(layer) in (nn.Linear, nn.Conv2d):
-                paper_macs += cost
-                paper_layers.add(layer)
+    def note(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        seen[layer] = seen.get(layer, 0) + output.numel() * layer.weight[0].numel()
 
-    hooks = [layer.register_forward_hook(note) for layer in module.modules()]
+    hooks = [layer.register_forward_hook(note) for layer in module.modules() if type(layer) in (nn.Linear, nn.Conv2d)]
     try:
-        call()
+        with FlopCounterMode(display=False) as counter:
+            call()
     finally:
         for hook in hooks:
             hook.remove()
-    return Count(macs, _size(module), paper_macs, sum(map(_size, paper_layers)))
+    return Count(counter.get_total_flops() // 2, _size(module), sum(seen.values()), sum(map(_size, seen)))
 
 
 def _size(module: nn.Module) -> int:
@@ -264,16 +255,7 @@ def _encoders(clip: str) -> Encoders:
     frame = count(visual, lambda: visual(image))
     text = count(model, lambda: model.encode_text(prompt))
     text_params = text.params - frame.params - model.logit_scale.numel()
-    return Encoders(
-        frame._replace(macs=frame.macs + _projection(visual.proj)),
-        text._replace(macs=text.macs + _projection(model.text_projection), params=text_params),
-        dim=visual.output_dim,
-    )
-
-
-def _projection(weight: nn.Parameter | nn.Linear | None) -> int:
-    """CLIP multiplies one token a picture or prompt by a bare matrix; a Linear is seen by `count`."""
-    return weight.numel() if isinstance(weight, nn.Parameter) else 0
+    return Encoders(frame, text._replace(params=text_params), visual.output_dim)
 
 
 def _build(clip: str) -> open_clip.CLIP:
@@ -285,17 +267,12 @@ def _build(clip: str) -> open_clip.CLIP:
     if not foreign:
         with torch.device("meta"):
             model = open_clip.CLIP(**config).eval()
-        if isinstance(model.visual, VisionTransformer) and model.visual.attn_pool is None and _plain_attention(model):
+        if isinstance(model.visual, VisionTransformer):
             return model
     raise ValueError(
         f"{clip} can't be counted: its towers must both be CLIP's own transformers, as in ViT-B-32, ViT-B-16, "
         f"ViT-L-14, ViT-H-14 or a folder made by `mgdm clip`; ResNets, CoCa, and timm or Hugging Face towers are not"
     )
-
-
-def _plain_attention(model: open_clip.CLIP) -> bool:
-    blocks = [*model.visual.transformer.resblocks, *model.transformer.resblocks]
-    return all(isinstance(block.attn, nn.MultiheadAttention) for block in blocks)
 
 
 def _configuration(clip: str) -> dict:

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.stats import binned_statistic
 from torch import Tensor
 
 
@@ -26,11 +28,12 @@ def calibration(logits: Tensor, labels: Tensor, bins: int = 10) -> Calibration:
     probabilities = logits.double().softmax(dim=1)
     nll = -probabilities.gather(1, labels[:, None]).clamp(min=1e-300).log().mean()
     confidence, best = probabilities.max(dim=1)
-    right, bin_of = (best == labels).double(), (confidence * bins).long().clamp(max=bins - 1)
-    counts = torch.bincount(bin_of, minlength=bins).double()
-    means = [torch.bincount(bin_of, weights=x, minlength=bins) / counts for x in (confidence, right)]
-    ece = (counts * (means[1] - means[0]).abs()).nansum() / len(labels)
-    return Calibration(nll.item(), ece.item(), torch.stack([counts, *means], dim=1))
+    right = (best == labels).double()
+    columns = ((right, "count"), (confidence, "mean"), (right, "mean"))
+    found = [binned_statistic(confidence, x, how, bins, (0, 1)).statistic for x, how in columns]
+    table = torch.from_numpy(np.stack(found, axis=1))
+    ece = (table[:, 0] * (table[:, 2] - table[:, 1]).abs()).nansum() / len(labels)
+    return Calibration(nll.item(), ece.item(), table)
 
 
 def true_margins(logits: Tensor, labels: Tensor, logit_scale: float) -> Tensor:

@@ -5,8 +5,6 @@ folder, which the training commands write. Another CLIP would give features of t
 its fingerprint tells, and `load_run` refuses it.
 """
 
-import csv
-import io
 import json
 import os
 import tempfile
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -165,13 +164,13 @@ def check_writable(path: Path) -> None:
 
 def predictions_csv(path: Path, found: Mapping[Path, Prediction]) -> Path:
     """Write the predictions of some videos as a CSV: video, rank (from 1), label, score."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", "rank", "label", "score"])
-    for video, prediction in found.items():
-        rows = enumerate(zip(*prediction, strict=True), start=1)
-        writer.writerows([video, rank, label, f"{score:.6g}"] for rank, (label, score) in rows)
-    write_text_atomic(path, text.getvalue())
+    rows = [
+        (video, rank, label, f"{score:.6g}")
+        for video, prediction in found.items()
+        for rank, (label, score) in enumerate(zip(*prediction, strict=True), start=1)
+    ]
+    table = pd.DataFrame(rows, columns=["video", "rank", "label", "score"])
+    write_text_atomic(path, table.to_csv(index=False))
     return path
 
 

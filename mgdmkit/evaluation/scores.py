@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from mgdmkit.config import check_choice, write_text_atomic
 from mgdmkit.model import MGDM
-
-Z95 = 1.959963984540054  # the normal quantile of a two-sided 95% interval
 
 
 class Interval(NamedTuple):
@@ -59,11 +58,8 @@ def wilson(correct: int, n: int) -> Interval:
     """The 95% Wilson score interval of `correct` out of `n`."""
     if not 0 <= correct <= n or n == 0:
         raise ValueError(f"{correct} correct of {n} videos is not a share")
-    p, z2 = correct / n, Z95**2
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    # At the ends the interval touches 0 or 1, which rounding misses.
-    return Interval(p, centre - half if correct else 0.0, centre + half if correct < n else 1.0, n)
+    low, high = map(float, stats.binomtest(correct, n).proportion_ci(method="wilson"))
+    return Interval(correct / n, low, high, n)
 
 
 def label_rank(logits: Tensor, labels: Tensor) -> Tensor:
@@ -155,8 +151,9 @@ class Difference(NamedTuple):
 def paired_difference(ours: Tensor, theirs: Tensor, resamples: int = 10_000, seed: int = 0) -> Difference:
     """How much better `ours` is than `theirs`: bootstrap over seeds and videos at once.
 
-    Both are drawn anew with replacement, so the interval holds the chance of the trainings and of the test set. With
-    a handful of seeds it is rather too narrow: three trainings can't show how far a fourth would lie.
+    Both are drawn anew with replacement, so the interval holds the chance of the trainings and of the test set
+    (`scipy.stats.bootstrap` draws along one axis). With a handful of seeds it is rather too narrow: three trainings
+    can't show how far a fourth would lie.
 
     Args:
         ours, theirs: (S, N) is video n right in the training with seed s; row and column mean the same in both.
@@ -180,9 +177,7 @@ def mcnemar(ours: Tensor, theirs: Tensor) -> float:
     if ours.shape != theirs.shape or ours.ndim != 1:
         raise ValueError(f"expected two rows (videos,), not {tuple(ours.shape)} and {tuple(theirs.shape)}")
     gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    discordant = gained + lost
-    tail = sum(math.comb(discordant, i) for i in range(min(gained, lost) + 1)) / 2**discordant
-    return min(1.0, 2 * tail)
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
 def _resampled_weights(n: int, resamples: int, generator: torch.Generator) -> Tensor:

@@ -4,12 +4,12 @@ import dataclasses
 import itertools
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
-from mgdmkit.experiments.variants import Against, Variant
+from mgdmkit.experiments.variants import Against, Variant, distinct
 from mgdmkit.mining import EASIEST_OF
 
 GRIDS = Path(__file__).with_name("grids.toml")
@@ -91,7 +91,7 @@ def product(vary: Sequence[str]) -> Grid:
         if not equals or not values:
             raise ValueError(f"{axis!r} names no values: write an option with its values, such as k=0,3,7")
         axes.append([(name, _value(value)) for value in values.split(",")])
-    variants = _distinct(variant(**dict(options)) for options in itertools.product(*axes))
+    variants = distinct(variant(**dict(options)) for options in itertools.product(*axes))
     return Grid([Against(row, variants[0]) for row in variants])
 
 
@@ -109,7 +109,3 @@ def _split(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
 def _possible(row: Variant, depth: int, labels: int) -> bool:
     needed = EASIEST_OF if row.negatives == "bot" else row.k
     return row.k < labels if row.negatives == "random" else needed <= depth
-
-
-def _distinct(variants: Iterable[Variant]) -> list[Variant]:
-    return list({variant.name: variant for variant in variants}.values())

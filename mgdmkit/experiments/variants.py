@@ -58,27 +58,24 @@ class Variant:
         """`k3-top`, or with changes `k3-top-lr=0.001`."""
         return "-".join([run_name(self.k, self.negatives), *(f"{key}={value}" for key, value in self.changes.items())])
 
-    def run(
-        self, prepared: Prepared, seed: int, split: str = "test", quiet: bool = False, watch: bool = True
-    ) -> Trained:
-        """Train (or load) and score; variants that differ in `inference` alone share one training."""
-        return train_and_score(
-            prepared,
-            self.k,
-            negatives=self.negatives,
-            seed=seed,
-            split=split,
-            quiet=quiet,
-            watch=watch,
-            model=self.model,
-            training=self.training,
-            inference=self.inference,
-            name=self.folder(prepared, seed).name,
-        )
+    def run(self, prepared: Prepared, seed: int, split: str = "test", **options: Any) -> Trained:
+        """Train (or load) and score; variants that differ in `inference` alone share one training.
+
+        Args:
+            options: device, quiet and watch, as `train_and_score` takes them.
+        """
+        options["name"] = self.folder(prepared, seed).name
+        own = {name: getattr(self, name) for name in ("k", "negatives", "model", "training", "inference")}
+        return train_and_score(prepared, seed=seed, split=split, **own, **options)
 
     def folder(self, prepared: Prepared, seed: int) -> Path:
         """Where its training lies."""
         return prepared.root / "runs" / f"{dataclasses.replace(self, inference=None).name}-seed{seed}"
+
+
+def distinct(variants: Iterable[Variant]) -> list[Variant]:
+    """Those of different names, in order."""
+    return list({variant.name: variant for variant in variants}.values())
 
 
 class Against(NamedTuple):
@@ -124,8 +121,7 @@ def run_grid(
     """
     beside = {name: out.with_name(f"{out.stem}_{name}.csv") for name in Tables._fields[1:]}
     variants = [row.variant for row in grid]
-    options = {"split": split, "watch": curves, "workers": workers}
-    runs, logits = train_grid(prepared, variants, seeds, beside["runs"], **options)
+    runs, logits = train_grid(prepared, variants, seeds, beside["runs"], split=split, watch=curves, workers=workers)
     labels = prepared.videos(split).labels
     tables = Tables(
         _summary(grid, runs, logits, labels),
@@ -156,12 +152,13 @@ def train_grid(
 ) -> tuple[pd.DataFrame, dict[str, list[Tensor]]]:
     """The table of the runs, rewritten after each, and by the variants' names the logits (N, C) of each seed."""
     check_counts(seeds=seeds, workers=workers)
-    jobs = [(variant, seed) for seed in range(seeds) for variant in {v.name: v for v in variants}.values()]
+    jobs = [(variant, seed) for seed in range(seeds) for variant in distinct(variants)]
     train_ahead(prepared, jobs, workers, watch=watch)
     part, labels = prepared.features.split(split), prepared.videos(split).labels
-    logits = {ZERO_SHOT: [zero_shot_logits(part.frame_features, part.text_features, prepared.features.logit_scale)]}
-    rows = [table_row(ZERO_SHOT, "", "", "", score(logits[ZERO_SHOT][0], labels))]
-    rows[0] |= beyond_top1(logits[ZERO_SHOT][0], labels, prepared.features.logit_scale)
+    zero_shot = zero_shot_logits(part.frame_features, part.text_features, part.logit_scale)
+    logits = {ZERO_SHOT: [zero_shot]}
+    rows = [table_row(ZERO_SHOT, "", "", "", score(zero_shot, labels))]
+    rows[0] |= beyond_top1(zero_shot, labels, part.logit_scale)
     for variant, seed in jobs:
         trained = variant.run(prepared, seed, split, watch=watch)
         logits.setdefault(variant.name, []).append(trained.logits)
@@ -278,7 +275,7 @@ def _reliability(logits: dict[str, list[Tensor]], labels: Tensor) -> pd.DataFram
 
 def _curves(prepared: Prepared, variants: Sequence[Variant], seeds: int) -> pd.DataFrame:
     parts = []
-    for variant, seed in itertools.product({v.name: v for v in variants}.values(), range(seeds)):
+    for variant, seed in itertools.product(distinct(variants), range(seeds)):
         history = pd.DataFrame(read_history(variant.folder(prepared, seed)))
         if "val_top1" not in history:
             raise FolderError(
@@ -305,9 +302,10 @@ def train_ahead(
         workers: processes, one core each; None: one per core. With one alone nothing is done here.
         watch: see `train_and_score`.
     """
-    named = {(dataclasses.replace(variant, inference=None).name, seed): (variant, seed) for variant, seed in jobs}
-    folders = [variant.folder(prepared, seed) for variant, seed in named.values()]
-    todo = [job for job, folder in zip(named.values(), folders, strict=True) if share_done(folder) < 1]
+    todo = {
+        variant.folder(prepared, seed): (variant, seed) for variant, seed in jobs
+    }  # one for what differs in its test
+    todo = {folder: job for folder, job in todo.items() if share_done(folder) < 1}
     workers = min(workers or local_cores(), len(todo))
     if workers < 2:
         return  # they are trained when they are asked for
@@ -316,15 +314,14 @@ def train_ahead(
         ProcessPoolExecutor(workers, context, _load_once, (prepared.root, prepared.preset)) as pool,
         tqdm(total=len(todo), desc=f"{len(todo)} trainings, {workers} at once", bar_format=BAR) as bar,
     ):
-        running = {pool.submit(_train_one, *job, watch): job for job in todo}
+        running = {pool.submit(_train_one, *job, watch): folder for folder, job in todo.items()}
         try:
             while running:
                 ended, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
                 for future in ended:
                     future.result()
                     del running[future]
-                left = [1 - share_done(variant.folder(prepared, seed)) for variant, seed in running.values()]
-                bar.n = len(todo) - sum(left)
+                bar.n = len(todo) - sum(1 - share_done(folder) for folder in running.values())
                 bar.refresh()
         except BaseException:  # also when the user stops it: nothing goes on training behind the prompt
             for worker in multiprocessing.active_children():

@@ -7,36 +7,23 @@ the place and the pose but not the action: what a frozen image-text model sees i
 to train a small image-text model on. Every picture follows from (seed, split, index) alone.
 """
 
-import csv
-import io
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 from tqdm.auto import tqdm
 
 from mgdmkit.config import Config, write_text_atomic
 from mgdmkit.stickactions.captions import caption
-from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, scene_of
+from mgdmkit.stickactions.catalogue import LABELS, scene_of
 from mgdmkit.stickactions.clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
-
-__all__ = [
-    "DATASET_VERSION",
-    "LABELS",
-    "REVERSED",
-    "SCENES",
-    "SPLITS",
-    "StickActionsConfig",
-    "generate",
-    "render_clip",
-    "render_still",
-    "scene_of",
-]
 
 DATASET_VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
 COLUMNS = ("id", "path", "label", "split", "scene")
@@ -54,9 +41,9 @@ class StickActionsConfig(Config):
     fps: int = 12  # frames per second; a clip has 23 to 45 frames
 
     def __post_init__(self) -> None:
-        for name, low in (("seed", 0), ("train_per_class", 0), ("val_per_class", 0), ("test_per_class", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {low}")
+        for name in ("seed", "train_per_class", "val_per_class", "test_per_class"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 0")
         if not 32 <= self.size <= 1024 or self.size % 2:
             raise ValueError(f"size={self.size} must be even and from 32 to 1024: H.264 halves the colour planes")
         if not 1 <= self.fps <= 120:
@@ -144,23 +131,13 @@ def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
     _claim(root, config)
     rows = _rows(config)
     jobs = [(root, config, row) for row in rows if not (root / row["path"]).exists()]
-    if jobs:
-        bar = tqdm(total=len(jobs), desc="StickActions", unit="clip")
-        if workers > 1 and len(jobs) > 1:
-            # Spawned, not forked: the caller may run threads (torch, a notebook), which do not survive a fork.
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, bar:
-                for _ in pool.map(_make, jobs, chunksize=8):
-                    bar.update()
-        else:
-            with bar:
-                for job in jobs:
-                    _make(job)
-                    bar.update()
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    # Spawned, not forked: the caller may run threads (torch, a notebook), which do not survive a fork.
+    several = workers > 1 and len(jobs) > 1
+    with ProcessPoolExecutor(workers, get_context("spawn")) if several else nullcontext() as pool:
+        made = pool.map(_make, jobs, chunksize=8) if pool else map(_make, jobs)
+        for _ in tqdm(made, "StickActions", len(jobs), unit="clip", disable=not jobs):
+            pass
     manifest = root / "manifest.csv"
     if not manifest.exists():
-        write_text_atomic(manifest, text.getvalue())
+        write_text_atomic(manifest, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
     return manifest

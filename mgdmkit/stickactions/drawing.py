@@ -64,14 +64,10 @@ class Pen:
     def box(self, colour: Colour, x0: float, y0: float, x1: float, y1: float) -> None:
         """A filled rectangle with the corners (x0, y0) and (x1, y1)."""
         if self.b == 0.0:
-            px, py = self.pixel((x0, y0))
-            qx, qy = self.pixel((x1, y1))
-            left, right, top, bottom = min(px, qx), max(px, qx), min(py, qy), max(py, qy)
+            (px, py), (qx, qy) = self.pixel((x0, y0)), self.pixel((x1, y1))
+            (left, right), (top, bottom) = sorted((round(px), round(qx))), sorted((round(py), round(qy)))
             # Pillow fills both end pixels of a rectangle; a box ends where the next one starts.
-            self.draw.rectangle(
-                (round(left), round(top), max(round(left), round(right) - 1), max(round(top), round(bottom) - 1)),
-                colour,
-            )
+            self.draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), colour)
         else:
             self.shape(colour, (x0, y0), (x1, y0), (x1, y1), (x0, y1))
 
@@ -175,22 +171,10 @@ def skeleton(pose: tuple[float, ...], look: Look, face: int) -> Skeleton:
     head = (shoulder[0] + face * neck * math.sin(angle), shoulder[1] + neck * math.cos(angle))
     upper, fore = UPPER_ARM * look.arms, FOREARM * look.arms
     thigh, shin = THIGH * look.legs, SHIN * look.legs
-    near = _bend(shoulder, (nx, ny), upper, fore, -face)
-    far = _bend(shoulder, (fx, fy), upper, fore, -face)
-    leg = _bend(hip, (px, py + ANKLE), thigh, shin, face)
-    other = _bend(hip, (qx, qy + ANKLE), thigh, shin, face)
-    return Skeleton(
-        face,
-        hip,
-        shoulder,
-        head,
-        tilt,
-        (near[0], far[0]),
-        (near[1], far[1]),
-        (leg[0], other[0]),
-        (leg[1], other[1]),
-        lean,
-    )
+    arms = [_bend(shoulder, goal, upper, fore, -face) for goal in ((nx, ny), (fx, fy))]
+    legs = [_bend(hip, goal, thigh, shin, face) for goal in ((px, py + ANKLE), (qx, qy + ANKLE))]
+    (elbows, hands), (knees, feet) = zip(*arms, strict=True), zip(*legs, strict=True)
+    return Skeleton(face, hip, shoulder, head, tilt, elbows, hands, knees, feet, lean)
 
 
 def draw_shadow(pen: Pen, body: Skeleton, ground: Colour) -> None:

@@ -127,10 +127,9 @@ def garden(pen: Pen, v: list[float]) -> Colour:
     for i in (*range(-1, 8), *range(12, 19)):
         x = 0.36 + 0.052 * i
         pen.shape(WHITE, (x, 0.08), (x + 0.034, 0.08), (x + 0.034, 0.3), (x + 0.017, 0.33), (x, 0.3))
-    pen.box(shade(WHITE, 0.9), 0.3, 0.15, 0.76, 0.175)
-    pen.box(shade(WHITE, 0.9), 0.98, 0.15, RIGHT, 0.175)
-    pen.box(shade(WHITE, 0.9), 0.3, 0.25, 0.76, 0.275)
-    pen.box(shade(WHITE, 0.9), 0.98, 0.25, RIGHT, 0.275)
+    for low, high in ((0.15, 0.175), (0.25, 0.275)):
+        pen.box(shade(WHITE, 0.9), 0.3, low, 0.76, high)
+        pen.box(shade(WHITE, 0.9), 0.98, low, RIGHT, high)
     pen.box(shade(BROWN, 0.9), 0.02, 0.06, 0.1, 0.66)
     pen.bar(shade(BROWN, 0.9), (0.06, 0.66), (0.29, 0.735), 0.03, 0.018)
     for x, y, r in ((-0.06, 0.72, 0.16), (0.1, 0.84, 0.15), (0.22, 0.84, 0.08)):
@@ -152,13 +151,8 @@ def office(pen: Pen, v: list[float]) -> Colour:
     pen.box(WHITE, 0.66, 0.43, 1.08, 0.83)
     pen.box((150, 200, 232), 0.68, 0.45, 1.06, 0.81)
     for i in range(5):
-        pen.box(
-            shade((120, 140, 172), 1.0 + 0.2 * v[2 + i % 4]),
-            0.68 + 0.076 * i,
-            0.45,
-            0.745 + 0.076 * i,
-            0.5 + 0.16 * v[2 + i % 4],
-        )
+        x, own = 0.076 * i, v[2 + i % 4]
+        pen.box(shade((120, 140, 172), 1.0 + 0.2 * own), 0.68 + x, 0.45, 0.745 + x, 0.5 + 0.16 * own)
     pen.box(WHITE, 0.865, 0.45, 0.88, 0.81)
     pen.box(shade(WOOD, 0.75), 0.72, 0.0, 0.75, 0.28)
     pen.box(shade(WOOD, 0.75), 1.0, 0.0, 1.03, 0.28)
@@ -196,12 +190,7 @@ def beach(pen: Pen, v: list[float]) -> Colour:
 
 
 BACKDROPS: dict[str, Callable[[Pen, list[float]], Colour]] = {
-    "beach": beach,
-    "garden": garden,
-    "gym": gym,
-    "kitchen": kitchen,
-    "office": office,
-    "workshop": workshop,
+    draw.__name__: draw for draw in (beach, garden, gym, kitchen, office, workshop)
 }
 
 
@@ -329,12 +318,8 @@ def _drawer(pen: Pen, s: float, tint: Colour) -> None:
 def _saw(pen: Pen, s: float, tint: Colour) -> None:
     pen.shape((222, 228, 234), (0.02, 0.03), (0.2, 0.008), (0.2, -0.012), (0.02, -0.034))
     for i in range(6):
-        pen.shape(
-            (222, 228, 234),
-            (0.03 + 0.028 * i, -0.03 + 0.003 * i),
-            (0.056 + 0.028 * i, -0.026 + 0.003 * i),
-            (0.044 + 0.028 * i, -0.045 + 0.003 * i),
-        )
+        x, y = 0.028 * i, 0.003 * i
+        pen.shape((222, 228, 234), (0.03 + x, -0.03 + y), (0.056 + x, -0.026 + y), (0.044 + x, -0.045 + y))
     pen.limb(tint, (0.0, 0.022), (0.0, -0.026), 0.034)
 
 
@@ -480,8 +465,7 @@ def _cup(pen: Pen, s: float, tint: Colour) -> None:
 
 def _parasol(pen: Pen, s: float, tint: Colour) -> None:
     pen.bar(WHITE, (0.0, -0.02), (0.0, 0.8), 0.02)
-    half, drop = 0.03 + 0.22 * s, 0.3 - 0.16 * s
-    top = 0.8
+    half, drop, top = 0.03 + 0.22 * s, 0.3 - 0.16 * s, 0.8
     edge = [(-half + 2 * half * i / 6, top - drop - (0.012 if i % 2 else 0.0)) for i in range(7)]
     for i in range(6):
         pen.shape(tint if i % 2 else WHITE, (0.0, top), edge[i], edge[i + 1])
@@ -511,9 +495,8 @@ def _hat(pen: Pen, s: float, tint: Colour) -> None:
 
 def _ball(pen: Pen, s: float, tint: Colour) -> None:
     pen.disc(WHITE, (0.0, 0.0), 0.062)
-    pen.shape(tint, (0.0, 0.0), *[(0.06 * math.cos(t), 0.06 * math.sin(t)) for t in (0.2, 0.7, 1.2, 1.7)])
-    pen.shape(YELLOW, (0.0, 0.0), *[(0.06 * math.cos(t), 0.06 * math.sin(t)) for t in (2.3, 2.8, 3.3, 3.8)])
-    pen.shape(BLUE, (0.0, 0.0), *[(0.06 * math.cos(t), 0.06 * math.sin(t)) for t in (4.4, 4.9, 5.4, 5.9)])
+    for colour, angles in ((tint, (0.2, 0.7, 1.2, 1.7)), (YELLOW, (2.3, 2.8, 3.3, 3.8)), (BLUE, (4.4, 4.9, 5.4, 5.9))):
+        pen.shape(colour, (0.0, 0.0), *[(0.06 * math.cos(t), 0.06 * math.sin(t)) for t in angles])
 
 
 def _kite(pen: Pen, s: float, tint: Colour) -> None:

@@ -46,15 +46,9 @@ class FineTuned(nn.Module):
         super().__init__()
         self.image_encoder, self.mgdm = image_encoder, mgdm
 
-    def forward(
-        self,
-        pixels: Tensor,
-        text_features: Tensor,
-        gather: Callable[[Tensor], Tensor] | None = None,
-        absent: Tensor | None = None,
-    ) -> MGDMOutput:
-        """Normalised pixels (b, T, 3, S, S) and texts (l, g, D), see `MGDM.forward`."""
-        return self.mgdm(self.encode(pixels), text_features, gather, absent)
+    def forward(self, pixels: Tensor, *others: Any) -> MGDMOutput:
+        """Normalised pixels (b, T, 3, S, S) in place of frame features; the others as `MGDM.forward` takes them."""
+        return self.mgdm(self.encode(pixels), *others)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """(b, T, 3, S, S) -> (b, T, D) raw frame features."""
@@ -110,11 +104,9 @@ def set_trainable(image_encoder: nn.Module, freeze: str | int) -> None:
 
 def finetune_groups(network: FineTuned, config: TrainConfig, finetuning: FineTuneConfig) -> list[dict[str, Any]]:
     """MGDM at the schedule's learning rate, CLIP's weights at `clip_lr_ratio` of it; decay as in `parameter_groups`."""
-    mgdm = parameter_groups(network.mgdm, config.weight_decay, positions=POSITIONS)
-    clip = parameter_groups(
-        network.image_encoder, config.weight_decay, lr_ratio=finetuning.clip_lr_ratio, positions=POSITIONS
-    )
-    return [group for group in mgdm + clip if group["params"]]
+    both = ((network.mgdm, 1.0), (network.image_encoder, finetuning.clip_lr_ratio))
+    groups = [parameter_groups(part, config.weight_decay, lr_ratio=ratio, positions=POSITIONS) for part, ratio in both]
+    return [group for of_part in groups for group in of_part if group["params"]]
 
 
 def finetune(
@@ -166,7 +158,7 @@ def finetune(
     }
     autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed, as the next: they may raise
     image_encoder = copy.deepcopy(clip.model.visual)
-    set_trainable(image_encoder, finetuning.freeze)  # before the folder is claimed: it may raise
+    set_trainable(image_encoder, finetuning.freeze)
     image_encoder.set_grad_checkpointing(finetuning.grad_checkpointing)
     with processes.main_first():
         # Its folder may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
@@ -206,12 +198,6 @@ def _write_labels(run: Path, tuned: FrozenClip, classes: Sequence[str], prompt: 
 def is_finetuned(run: Path) -> bool:
     """Does a run folder hold a CLIP of its own?"""
     return (run / "config.json").is_file() and "finetune" in read_run(run)
-
-
-def load_finetuned(run: Path, device: str = "cpu") -> FineTuned:
-    """The network of a finished fine-tuning, ready for inference; `FolderError` or `ClipWeightsError` without one."""
-    mgdm = load_model(run, device)
-    return FineTuned(tuned_clip(run, device).model.visual, mgdm).eval()
 
 
 def tuned_clip(run: Path, device: str = "cpu") -> FrozenClip:

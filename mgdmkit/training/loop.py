@@ -116,12 +116,11 @@ def train(
     """
     autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed: both may raise
     group_labels = choose_groups(config, training.labels, len(text_features), negatives)
-    data = fingerprint(training.frame_features, group_labels, text_features)
     recipe = {
         "model": model_config.to_dict(),
         "train": config.to_dict(),
         "official_split": official_split,
-        "data": data,
+        "data": fingerprint(training.frame_features, group_labels, text_features),
         **processes.stamp(),
     }
     with processes.main_first():
@@ -182,16 +181,8 @@ def fit(
     scaler.load_state_dict(progress.get("scaler") or scaler.state_dict())
     history = progress.get("history", [])
     trained = torch.compile(network) if config.compile else network  # the same parameters
-
-    epochs = range(len(history), config.epochs)
-    bar = tqdm(
-        epochs,
-        initial=len(history),
-        total=config.epochs,
-        desc=out.name,
-        unit="epoch",
-        disable=quiet or not processes.is_main(),
-    )
+    shown = {"desc": out.name, "unit": "epoch", "initial": len(history), "total": config.epochs}
+    bar = tqdm(range(len(history), config.epochs), disable=quiet or not processes.is_main(), **shown)
     for epoch in bar:
         network.train()
         line = _train_epoch(trained, optimizer, scaler, config, epoch, training, group_labels, text_features)

@@ -1,8 +1,7 @@
 """Training the small CLIP from scratch, contrastively, on stills and their captions.
 
-The loss is eq. 5-9 with k = 0 on pictures instead
-of videos: pictures of a batch that share a caption are positives of one another. No picture is shown twice:
-stick stills are rendered anew for every step, real frames are drawn and cropped anew.
+The loss is eq. 5-9 with k = 0 on pictures instead of videos: pictures of a batch that share a caption are positives of
+one another. No picture is shown twice: stick stills are rendered anew for every step, real frames drawn and cropped.
 """
 
 import itertools
@@ -66,13 +65,10 @@ class StickStills(Dataset):
         numbers = range(i * self.batch_size, (i + 1) * self.batch_size)
         stills = [render_still("train", self.seed, number, self.image_size) for number in numbers]
         pictures = torch.stack([torch.from_numpy(picture) for picture, _ in stills])  # (n, S, S, 3)
-        captions = [_in_prompt(caption) if j % 3 == 0 else caption for j, (_, caption) in enumerate(stills)]
+        captions = [caption for _, caption in stills]
+        # A third only says its first clause, in the prompt: the text encoder must have read sentences of this kind.
+        captions[::3] = [PROMPT.format(caption.split(",")[0]) for caption in captions[::3]]
         return pictures.permute(0, 3, 1, 2), captions
-
-
-def _in_prompt(caption: str) -> str:
-    """The caption's first clause in the prompt sentence: the text encoder must have read sentences of this kind."""
-    return PROMPT.format(caption.split(",")[0])
 
 
 CLASS_CAPTIONS = ("a photo of {}", "a video frame of {}", "this is a video about {}", "people doing {}", "{}")
@@ -97,12 +93,10 @@ class ClipStills(Dataset):
         wording = CLASS_CAPTIONS[int(torch.randint(len(CLASS_CAPTIONS), (), generator=generator))]
         pictures, captions = [], []
         for clip in chosen:
-            frames = torch.from_numpy(
-                read_segments(self.paths[clip], self.frames_per_clip, "random", generator, self.short_side)
-            )
+            frames = read_segments(self.paths[clip], self.frames_per_clip, "random", generator, self.short_side)
             with torch.random.fork_rng(devices=[]):  # the crop knows only the global generator
                 torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-                pictures += [self.crop(frame.permute(2, 0, 1)) for frame in frames]
+                pictures += [self.crop(torch.from_numpy(frame).permute(2, 0, 1)) for frame in frames]
             captions += [wording.format(self.labels[clip])] * self.frames_per_clip
         return torch.stack(pictures[: self.batch_size]), captions[: self.batch_size]
 
@@ -132,14 +126,12 @@ def pretrain(
         return load_clip(str(out))
     where = choose_device(device)
     model = new_small_clip(config.seed).to(where).train()
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), eps=1e-6
-    )
+    groups = parameter_groups(model, config.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-6)
     progress = load_checkpoint(out / "checkpoint.pt", model, optimizer)
     first, history = progress.get("step", 0), progress.get("history", [])
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
-    todo = Subset(stills, range(first, config.steps))
-    batches = load_batches(todo, workers, prefetch=4)
+    batches = load_batches(Subset(stills, range(first, config.steps)), workers, prefetch=4)
     bar = tqdm(batches, desc="small CLIP", initial=first, total=config.steps, unit="step", disable=quiet)
     for step, (pictures, captions) in zip(itertools.count(first), bar):
         for group in optimizer.param_groups:

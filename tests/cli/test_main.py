@@ -164,7 +164,7 @@ def test_the_package_runs_as_a_module():
     assert ended.stdout.startswith("usage: mgdm") and "evaluate" in ended.stdout
 
 
-HEAVY = {"open_clip", "torch", "torchvision", "numpy", "pandas", "av", "decord", "PIL", "matplotlib", "seaborn"}
+HEAVY = {*"open_clip torch torchvision numpy scipy pandas av decord PIL matplotlib seaborn".split()}
 
 
 @pytest.mark.parametrize(

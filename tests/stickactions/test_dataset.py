@@ -10,19 +10,9 @@ import pytest
 
 from mgdmkit.stickactions import dataset
 from mgdmkit.stickactions.captions import PLACES, caption, sights
-from mgdmkit.stickactions.catalogue import ACTIONS, CHANNELS, PLAYED
-from mgdmkit.stickactions.clips import RANGES, Camera, clip_of, film, moment, sample_clip
-from mgdmkit.stickactions.dataset import (
-    LABELS,
-    REVERSED,
-    SCENES,
-    SPLITS,
-    StickActionsConfig,
-    generate,
-    render_clip,
-    render_still,
-    scene_of,
-)
+from mgdmkit.stickactions.catalogue import ACTIONS, CHANNELS, LABELS, PLAYED, REVERSED, SCENES, scene_of
+from mgdmkit.stickactions.clips import RANGES, SPLITS, Camera, clip_of, film, moment, sample_clip
+from mgdmkit.stickactions.dataset import StickActionsConfig, generate, render_clip, render_still
 from mgdmkit.stickactions.scenes import PROPS
 
 TINY = StickActionsConfig(seed=3, train_per_class=1, val_per_class=0, test_per_class=1, size=32)
