@@ -22,7 +22,7 @@ from mgdmkit.evaluation.scores import Scores, score
 from mgdmkit.inference import Inference, predict
 from mgdmkit.mining import Negatives, load_negatives, mine_negatives, negative_names, save_negatives
 from mgdmkit.model import MGDM
-from mgdmkit.runs.processes import barrier, gather, is_main, shard
+from mgdmkit.runs.processes import barrier, gather, is_main, local_cores, shard
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate
 from mgdmkit.training.loop import Videos, train
 
@@ -105,7 +105,7 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
         negatives = load_negatives(mined, ids, corpus.labels, features.labels)
         return Prepared(root, preset, features, negatives, corpus=corpus)
     chosen = PRESETS[preset]
-    manifest = read_manifest(generate(root / "stickactions", chosen.dataset))
+    manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers or local_cores()))
     clip = load_clip(SMALL)
     features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
     negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
