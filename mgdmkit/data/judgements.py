@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mgdmkit.data.corpus import normalise, read_rows, write_rows
+from mgdmkit.data.corpus import normalise
 from mgdmkit.data.exclusions import Exclusion, locate, read_exclusions
+from mgdmkit.data.tables import read_rows, write_rows
 
 COLUMNS = ("label_a", "label_b", "exclude", "id", "note")
 Row = dict[str, str]
