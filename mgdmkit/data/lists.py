@@ -64,12 +64,12 @@ def _readings(line: str) -> tuple[set[str], set[str]]:
 
     Where a reading ends in a video's suffix no other counts: the file "a b.avi" is not the clip "a".
     """
-    line, numbers = line.strip()[:10_000], re.compile(r"[\s\d.+-]*")
+    line, numbers = line.strip()[:10_000], re.compile(r"[\s,;\d.+-]*")
     cells = [next(csv.reader([line], delimiter=mark), []) for mark in ",;\t"]
     first = {cell for cell in [line, *(row[0] for row in cells)]}
     more = {cell for row in cells for cell in row[1:]}
     for cell in list(first):
-        ends = [space.start() for space in re.finditer(r"\s+", cell)]
+        ends = [space.start() for space in re.finditer(r"[\s,;]+", cell)]
         first |= {cell[:at] for at in ends if _is_video(cell[:at]) or numbers.fullmatch(cell[at:])}
     first, more = ({cell.strip(" \t\"'") for cell in part} for part in (first, more))
     if any(map(_is_video, first | more)):

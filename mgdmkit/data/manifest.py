@@ -16,7 +16,7 @@ import pandas as pd
 
 from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import alike, as_read
-from mgdmkit.data.tables import LOOKS_LIKE, read_table
+from mgdmkit.data.tables import LOOKS_LIKE, ManifestError, read_table
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {name: name for name in SPLITS} | {
@@ -32,10 +32,6 @@ UNUSED = "unused"
 """In place of a split: a clip that an official split leaves out, but another of the same dataset may use."""
 COLUMNS = ("id", "path", "label", "split")
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
-
-
-class ManifestError(ValueError):
-    """A manifest, a split list or a folder of clips is not what it should be; the message says what to mend."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +91,7 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path}; `mgdm manifest folder --videos DIR --out {path}` makes one")
-    try:
-        header, rows = read_table(path, COLUMNS, "make it anew")
-    except ValueError as error:
-        raise ManifestError(str(error)) from error
+    header, rows = read_table(path, COLUMNS, "make it anew")
     table = pd.DataFrame([cells for _, cells in rows], [line for line, _ in rows], header, dtype=str)
     table = take_official_split(table, official_split, path)
     if missing := [column for column in COLUMNS if column not in table]:

@@ -22,10 +22,14 @@ MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BO
 LOOKS_LIKE = {"cp1252": "Western European", "gbk": "Chinese"}
 
 
+class ManifestError(ValueError):
+    """A table, a list or a folder of clips is not what it should be; the message says what to mend."""
+
+
 def read_text(path: Path, cure: str) -> str:
     """The text of a file in UTF-8, or in UTF-16 as spreadsheets and PowerShell save it.
 
-    `FileNotFoundError` with `cure`, what to do about it; `ValueError` for another encoding.
+    `FileNotFoundError` with `cure`, what to do about it; `ManifestError` for another encoding.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is a folder; {cure}" if path.is_dir() else f"no file at {path}; {cure}")
@@ -34,10 +38,10 @@ def read_text(path: Path, cure: str) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(_not_utf8(path, data, error)) from error
+        raise ManifestError(_not_utf8(path, data, error)) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise ValueError(f"{path}, line {line} holds a NUL character: the file is damaged; put back a good copy")
+        raise ManifestError(f"{path}, line {line} holds a NUL character: the file is damaged; put back a good copy")
     return text
 
 
@@ -75,7 +79,7 @@ class Table(NamedTuple):
 def read_table(path: Path, columns: Sequence[str], cure: str) -> Table:
     """Read a CSV that should have `columns`, whatever stands between the cells.
 
-    `ValueError` names the file, and the line of a row that has fewer or more cells than the header: it was cut, or
+    `ManifestError` names the file, and the line of a row that has fewer or more cells than the header: it was cut, or
     lacks the quotes around a comma. Errors of `read_text`, too.
     """
     lines = io.StringIO(read_text(path, cure), newline="").readlines()
@@ -107,7 +111,7 @@ def _cells(path: Path, lines: list[str], start: int, mark: str, spaced: bool) ->
     try:
         rows = [(start + reader.line_num, [cell.strip() for cell in row] if spaced else row) for row in reader]
     except csv.Error as error:
-        raise ValueError(f"{path}, line {start + reader.line_num}: {error}; mend the quotes there") from error
+        raise ManifestError(f"{path}, line {start + reader.line_num}: {error}; mend the quotes there") from error
     return [(line, row) for line, row in rows[1:] if any(map(str.strip, row))]
 
 
@@ -115,7 +119,7 @@ def _table(path: Path, rows: list[tuple[int, list[str]]], header: list[str], mar
     width = max((at for at, name in enumerate(header, 1) if name), default=0)
     for line, row in rows:
         if len(row) < width or any(map(str.strip, row[width:])):
-            raise ValueError(
+            raise ManifestError(
                 f"{path}, line {line}: {width} columns, but {len(row)} in the row {mark.join(row)!r}; write all "
                 f"cells, and one that holds a {mark!r} in quotes"
             )
@@ -123,7 +127,7 @@ def _table(path: Path, rows: list[tuple[int, list[str]]], header: list[str], mar
     named = [at for at, name in enumerate(header[:width]) if name or at]
     names = [header[at] for at in named]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"{path} has more than one column {twice[0]!r}; keep one of them")
+        raise ManifestError(f"{path} has more than one column {twice[0]!r}; keep one of them")
     return Table(names, [(line, [row[at] for at in named]) for line, row in rows])
 
 
@@ -132,7 +136,7 @@ def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, 
     header, rows = read_table(path, columns, cure)
     if missing := [name for name in columns if name not in header]:
         held = ", ".join(map(repr, header)) or "nothing"
-        raise ValueError(f"{path} lacks the column {missing[0]!r}; its first line has {held}; {cure}")
+        raise ManifestError(f"{path} lacks the column {missing[0]!r}; its first line has {held}; {cure}")
     return [(line, dict(zip(header, map(str.strip, cells), strict=True))) for line, cells in rows]
 
 
