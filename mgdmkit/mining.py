@@ -88,12 +88,11 @@ def mine_negatives(
         )
     if N and not 0 <= int(labels.min()) <= int(labels.max()) < n:
         raise ValueError(f"labels must lie in 0..{n - 1}, the corpus; they span {labels.min()}..{labels.max()}")
-    same = torch.eye(n, dtype=torch.bool)  # (n, n) never mined for each other
     pairs, of_videos = _indices(exclude, (n, n)), _indices(exclude_for_video, (N, n))
-    same[pairs[:, 0], pairs[:, 1]] = same[pairs[:, 1], pairs[:, 0]] = True
+    pairs = torch.cat([pairs, pairs.flip(1)])  # few: a table of n x n would be 10 GB with 100,000 labels
     chunks = [slice(start, start + chunk_size) for start in range(0, max(N, 1), chunk_size)]
     for rows in chunks:  # before anything is computed
-        left = (~_barred(same, of_videos, labels, rows)).sum(dim=1)
+        left = (~_barred(pairs, of_videos, labels[rows].cpu(), rows, n)).sum(dim=1)
         if (left < depth).any():
             i = rows.start + int((left < depth).nonzero()[0])
             name, count = names[i] if names else f"number {i}", int(left[i - rows.start])
@@ -105,7 +104,7 @@ def mine_negatives(
         _rank(
             zero_shot_logits(features[rows].to(text_features), text_features, logit_scale),
             labels[rows],
-            _barred(same, of_videos, labels, rows),
+            _barred(pairs, of_videos, labels[rows].cpu(), rows, n),
             depth,
         )
         for rows in chunks
@@ -121,9 +120,12 @@ def _indices(pairs: Sequence[tuple[int, int]], shape: tuple[int, int]) -> Tensor
     return indices
 
 
-def _barred(same: Tensor, of_videos: Tensor, labels: Tensor, rows: slice) -> Tensor:
+def _barred(pairs: Tensor, of_videos: Tensor, labels: Tensor, rows: slice, n: int) -> Tensor:
     """(chunk, n) True where a label is not mined for a video: its own, what says the same, what was excluded."""
-    barred = same[labels[rows].cpu()]
+    barred = torch.zeros(len(labels), n, dtype=torch.bool)
+    barred[torch.arange(len(labels)), labels] = True
+    video, pair = (labels[:, None] == pairs[:, 0]).nonzero(as_tuple=True)
+    barred[video, pairs[pair, 1]] = True
     here = of_videos[(of_videos[:, 0] >= rows.start) & (of_videos[:, 0] < rows.stop)]
     barred[here[:, 0] - rows.start, here[:, 1]] = True
     return barred

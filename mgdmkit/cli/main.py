@@ -4,6 +4,7 @@ Every command shows its progress, continues what was interrupted, and ends with 
 Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -45,6 +46,8 @@ app.command(doctor)
 
 def main() -> None:
     """Run one command; a mistake of the user ends in one message and status 2, not in a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that is no UTF-8 can be printed, too
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -58,7 +61,7 @@ def main() -> None:
             message = _out_of_memory(error) or (str(error) if isinstance(error, _user_errors()) else None)
             if message is None:
                 raise
-            print(f"mgdm: {message}", file=sys.stderr)
+            print(f"mgdm: {message}{_more_like_it(error)}", file=sys.stderr)
             sys.exit(2)
 
 
@@ -108,6 +111,18 @@ def _out_of_memory(error: Exception) -> str | None:
         return None
     cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")
     return f"not enough memory ({cause(error)}); try {cure}"
+
+
+def _more_like_it(error: Exception) -> str:
+    """How to find all clips that cannot be read where the first of many ended a command."""
+    from mgdmkit.data.video import VideoError
+
+    if not isinstance(error, VideoError) or sys.argv[1] not in ("clip", "features", "finetune", "experiment"):
+        return ""
+    return (
+        ". `mgdm manifest csv --manifest MANIFEST --probe --out NEW.csv` lists all clips like it, and writes a "
+        "manifest without them"
+    )
 
 
 def _user_errors() -> tuple[type[Exception], ...]:

@@ -21,7 +21,7 @@ class Split:
     """Clips whose names agree in this pattern's first group stay on one side of the split, as in '_g([0-9]+)_' for
     UCF101."""
     train_list: Path | None = None
-    """A file of training clips, one Class/clip.avi per line, instead of an own split."""
+    """A file of training clips instead of an own split: one Class/clip.avi per line, with or without a label."""
     val_list: Path | None = None  # A file of validation clips.
     test_list: Path | None = None  # A file of test clips.
     seed: int = 0  # Seeds the own split.
@@ -140,4 +140,6 @@ def csv_(
     if checked.problems:
         first, kinds = checked.problems[0], ", ".join(f"{n:,} {kind}" for kind, n in checked.problem_counts().items())
         print(f"{len(checked.problems):,} clips left out ({kinds}), first {first['path']} ({first['problem']})")
+    for note in checked.notes:
+        print(note)
     done("manifest", out or manifest)

@@ -108,6 +108,7 @@ def predict(
         clip: The run's CLIP, if it is no longer where it was at training.
     """
     from mgdmkit.data.corpus import read_corpus
+    from mgdmkit.data.manifest import check_names
     from mgdmkit.data.video import VideoError
     from mgdmkit.evaluation.recognizer import check_writable, load_run, predictions_csv
 
@@ -118,6 +119,7 @@ def predict(
         raise ValueError(f"{labels} holds one label, {names[0]!r}; labels are compared, so write at least two")
     if out:
         check_writable(out)
+        check_names(videos)
     recognizer = load_run(run, clip=clip, pretrained=pretrained, device=device)
     found, failed = {}, 0
     for video in videos:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mgdmkit.config import check_choice
-from mgdmkit.data.corpus import normalise, read_rows
+from mgdmkit.data.corpus import normalise
+from mgdmkit.data.tables import read_rows
 from mgdmkit.resources import resource
 
 DATASETS = ("ucf101", "hmdb51", "kinetics400")

@@ -1,18 +1,21 @@
 """Are a manifest's clips there and whole? The check of somebody's own table, and the reports of every check."""
 
+import hashlib
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from tqdm.contrib.concurrent import thread_map
 
 from mgdmkit.config import write_text_atomic
-from mgdmkit.data.corpus import write_rows
+from mgdmkit.data.corpus import alike, normalise
 from mgdmkit.data.manifest import SPLITS, UNUSED, ManifestError, official_splits, read_manifest, write_manifest
+from mgdmkit.data.tables import write_rows
 from mgdmkit.data.video import VideoError, count_frames
 
 Row = dict[str, str]
@@ -82,6 +85,8 @@ def file_problems(
         workers: threads that decode (FFmpeg runs outside the interpreter's lock); None takes one per core, at most 16.
     """
     if not probe:
+        if workers is not None:
+            raise ValueError("--workers has no effect without --probe; leave it out")
         return [_absence(path) for path in paths]
     workers = min(16, os.cpu_count() or 1) if workers is None else max(1, workers)
     return thread_map(_damage, paths, max_workers=workers, desc="probe", unit="clip", disable=quiet)
@@ -115,7 +120,56 @@ def sift(rows: Sequence[Row], paths: Sequence[Path | None], *, probe: bool = Fal
             bad.append({"id": row["id"], "path": row["path"], "label": row["label"], "problem": problem})
         else:
             good.append({**row, "path": path.as_posix()})
-    return Checked(good, bad, probe)
+    return Checked(good, bad, probe, notes_on(good))
+
+
+def notes_on(rows: Sequence[Row]) -> list[str]:
+    """What a reader should know of clips that can be used: one clip in two splits or classes, labels of one spelling.
+
+    Files are compared by size first, then by their heads, and as a whole only where these agree.
+    """
+    notes, same = [], [[row for row in rows if Path(row["path"]).stat().st_size]]
+    for key in (lambda path: path.stat().st_size, _hash_of_head, _hash_of_all):
+        same = [group for rows in same for group in _grouped(rows, key)]
+    pairs = [pair for group in same if (pair := next(filter(_apart, combinations(group, 2)), None))]
+    if pairs:
+        first, second = (f"{row['path']} ({row['label']}, {_splits(row)})" for row in pairs[0])
+        notes.append(
+            f"{len(pairs)} clips have a copy in another split or class, first {first} and {second}: a score on a clip "
+            f"that was trained on is none; delete one of each"
+        )
+    if spellings := alike(sorted({row["label"] for row in rows}), normalise):
+        a, b = spellings[0]
+        notes.append(f"{len(spellings)} labels differ in blanks or signs only, first {a!r} and {b!r}: are they one?")
+    return notes
+
+
+def _grouped(rows: Sequence[Row], key: Callable[[Path], Hashable]) -> list[list[Row]]:
+    """The rows whose files have equal keys, without those that stand alone."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[key(Path(row["path"]))].append(row)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _hash_of_head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read(1 << 16)).digest()
+
+
+def _hash_of_all(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _apart(pair: tuple[Row, Row]) -> bool:
+    """Whether two rows are of different classes, or in different splits that are both used."""
+    splits = ({row[column] for row in pair} - {UNUSED} for column in split_columns(pair))
+    return pair[0]["label"] != pair[1]["label"] or any(len(held) > 1 for held in splits)
+
+
+def _splits(row: Row) -> str:
+    return "/".join(row[column] for column in split_columns([row]))
 
 
 def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:
@@ -124,6 +178,7 @@ def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:
     The list of missing clips is written also when it is empty, lest an older one stay. `about` goes into the report.
     """
     report = json.dumps({**about, **checked.report()}, indent=2, ensure_ascii=False) + "\n"
+    report = report.encode(errors="backslashreplace").decode()  # a folder whose name is no UTF-8
     write_manifest(out, checked.rows)
     write_rows(missing_path(out), ("id", "path", "label", "problem"), checked.problems)
     write_text_atomic(out.with_name(f"{out.stem}.report.json"), report)

@@ -4,17 +4,13 @@ A corpus is one label list or the union of several. Labels of the same words are
 Kinetics-400 have 552 rows and 530 labels. What says the same in other words is for `exclusions.py`.
 """
 
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
-from mgdmkit.config import write_text_atomic
+from mgdmkit.data.tables import read_rows, read_text, write_rows
 
 PROMPT = "This is a video about {}"
 """The paper's prompt sentence."""
@@ -45,6 +41,18 @@ def words(label: str) -> str:
     # Letters, digits, and marks, which are the vowels of some scripts.
     kept = (character if unicodedata.category(character)[0] in "LNM" else " " for character in plain)
     return " ".join("".join(kept).split())
+
+
+def as_read(label: str) -> str:
+    """A label as CLIP reads it: without case, and without the ways to store an accent or to write a blank."""
+    return " ".join(unicodedata.normalize("NFKC", label).replace("_", " ").casefold().split())
+
+
+def alike(labels: Iterable[str], key: Callable[[str], str]) -> list[tuple[str, str]]:
+    """The labels that have the key of one before them, each behind that one."""
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(key(label), label), label) for label in labels)
+    return [(a, b) for a, b in pairs if a != b]
 
 
 def prompts(labels: Iterable[str], template: str = PROMPT) -> list[str]:
@@ -92,11 +100,13 @@ def read_corpus(path: Path) -> Corpus:
     `FileNotFoundError` or `ValueError` names the file and what it lacks.
     """
     cure = "make it with `mgdm corpus`"
-    if path.suffix.lower() == ".csv":
-        rows = [row for _, row in read_rows(path, ("label",), cure)]
+    if path.suffix.lower() in (".csv", ".tsv"):
+        numbered = read_rows(path, ("label",), cure)
+        if empty := [line for line, row in numbered if not row["label"]]:
+            raise ValueError(f"{path}, line {empty[0]}: the label is empty; write one, or delete the line")
+        rows = [row for _, row in numbered]
     else:
-        rows = [{"label": line.strip()} for line in read_text(path, cure).splitlines()]
-    rows = [row for row in rows if row["label"]]
+        rows = [{"label": line.strip()} for line in read_text(path, cure).splitlines() if line.strip()]
     if not rows:
         raise ValueError(f"{path} holds no label; write one on each line, or make a corpus with `mgdm corpus`")
     sources = (tuple(filter(None, row.get("sources", "").split(";"))) or (path.stem,) for row in rows)
@@ -111,32 +121,3 @@ def mining_corpus(classes: Sequence[str], labels: Iterable[str]) -> tuple[str, .
     """
     own = set(map(normalise, classes))
     return (*classes, *(label for label in dict.fromkeys(labels) if normalise(label) not in own))
-
-
-def read_text(path: Path, cure: str) -> str:
-    """The text of a file; `FileNotFoundError` with `cure`, what to do about it, `ValueError` unless it is UTF-8."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file at {path}; {cure}")
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a mark
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8") from error
-
-
-def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells of each row of a CSV; errors as for `read_text`, and for a missing column."""
-    reader = csv.DictReader(io.StringIO(read_text(path, cure), newline=""), restval="")
-    try:
-        held = reader.fieldnames or []
-        if missing := [name for name in columns if name not in held]:
-            raise ValueError(f"{path} lacks the column {missing[0]!r}; its first line, split at commas, is {held}")
-        return [(reader.line_num, {name: row[name].strip() for name in held}) for row in reader]
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-
-
-def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence | dict]) -> Path:
-    """Write a CSV of rows in the order of the header, or by its names, atomically; returns its path."""
-    table = pd.DataFrame(list(rows), columns=list(header), dtype=object)
-    write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
-    return path

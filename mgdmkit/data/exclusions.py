@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mgdmkit.data.corpus import normalise, read_rows, write_rows
+from mgdmkit.data.corpus import normalise
+from mgdmkit.data.tables import read_rows, write_rows
 
 
 class NearPair(NamedTuple):
@@ -86,6 +87,8 @@ def read_exclusions(*paths: Path) -> list[Exclusion]:
     for path in paths:
         for line, row in read_rows(path, ("label_a", "label_b", "exclude"), "make it with `mgdm near`"):
             answer, where = row["exclude"].lower(), f"{path}, line {line}"
+            if empty := [name for name in ("label_a", "label_b") if not row[name]]:
+                raise ValueError(f"{where}: {empty[0]} is empty; write a label, or delete the line")
             if answer not in ("yes", "no", ""):
                 raise ValueError(f"{where}: exclude is {row['exclude']!r}; write yes, no or nothing")
             if not answer:

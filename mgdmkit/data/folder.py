@@ -1,16 +1,22 @@
 """A manifest from a folder that holds one folder of clips per class, with given lists or an own split."""
 
+import os
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mgdmkit.config import check_choice
-from mgdmkit.data.check import counts_text, split_counts
+from mgdmkit.data.check import counts_text, notes_on, split_counts
 from mgdmkit.data.corpus import label_text
-from mgdmkit.data.manifest import SPLITS, VIDEO_SUFFIXES, ManifestError
+from mgdmkit.data.lists import ListReader
+from mgdmkit.data.manifest import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, ManifestError
+from mgdmkit.data.tables import read_text
+
+DEPTH = 4
+"""Folders below a class folder that are looked into."""
 
 
 class FolderClips(NamedTuple):
@@ -39,87 +45,143 @@ def manifest_from_folder(
     drawn, seeded, with the same shares of every class as nearly as can be, and with all clips whose names agree in
     the first group of `group_regex` on one side, be they of one class or of several.
 
-    A list holds a Class/clip.avi per line; a number behind it, as in UCF101's training lists, is ignored.
+    Clips in folders below a class folder are clips of the class. A list holds a Class/clip.avi per line, in any form
+    of `ListReader`.
 
     Raises:
         FileNotFoundError: no such folder or list.
         ManifestError: fewer than two classes, two class folders with one label, a list that matches nothing or
-            overlaps another, fractions that leave nothing to train on, a `group_regex` that misses a clip.
+            overlaps another, fractions that leave nothing to train on, a `group_regex` that misses a clip, and options
+            of the drawn split beside lists or split folders.
     """
     check_choice("label_style", label_style, ("words", "raw"))
     videos = Path(videos).resolve()
     if not videos.is_dir():
         raise FileNotFoundError(f"no folder of videos at {videos}")
     lists = {split: path for split, path in zip(SPLITS, (train_list, val_list, test_list), strict=True) if path}
-    # A folder "train" is a split where it holds folders; where it holds clips it is a class, beside "car" and "bus".
-    split_folders = [] if lists else [videos / name for name in SPLITS if any((videos / name).glob("*/"))]
-    clips, others = _find_clips(videos, split_folders or [videos])
-    if len({clip.parent.name for clip in clips}) < 2:
+    split_folders = _split_folders(videos)
+    if lists or split_folders:
+        drawn = {"--val-fraction": val_fraction, "--test-fraction": test_fraction - 0.25, "--group-regex": group_regex}
+        if given := [option for option, value in {**drawn, "--seed": seed}.items() if value]:
+            how = "lists" if lists else f"the folders {', '.join(folder.name for folder in split_folders)}"
+            raise ManifestError(f"{given[0]} has no effect where {how} give the splits; leave it out")
+    clips, others = _find_clips(videos, list(split_folders) or [videos])
+    if nested := [clip for clip, folder in clips.items() if clip.parent != folder]:
+        _refuse_deeper(videos, nested, clips)
+    if len({folder.name for folder in clips.values()}) < 2:
         raise ManifestError(
             f"{videos} should hold a folder of clips for each of at least two classes, as in "
             f"{videos / 'class name' / 'clip.mp4'}; found {len(clips)} clips ({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
-    labels = _labels(sorted({clip.parent.name for clip in clips}), label_style)
+    labels = _labels(sorted({folder.name for folder in clips.values()}), label_style)
     notes = []
+    if nested:
+        first = nested[0].relative_to(videos)
+        notes.append(f"{len(nested)} clips lie in folders of their class folder, first {first}, and are of that class")
     if others:
         first = others[0].relative_to(videos)
         notes.append(f"{len(others)} files or folders that are no clips or have none were left out, first {first}")
     if lists:
         splits = _splits_from_lists(clips, lists, notes)
     elif split_folders:
-        splits = {clip: clip.parent.parent.name for clip in clips}
+        splits = {clip: split_folders[folder.parent] for clip, folder in clips.items()}
     else:
         splits = _draw_splits(clips, val_fraction, test_fraction, group_regex, seed)
-    clips = [clip for clip in clips if clip in splits]
-    stems = Counter(clip.stem for clip in clips)
-    ids = [clip.stem if stems[clip.stem] == 1 else clip.relative_to(videos).as_posix() for clip in clips]
+    listed = [clip for clip in clips if clip in splits]
+    stems = Counter(clip.stem for clip in listed)
+    ids = [clip.stem if stems[clip.stem] == 1 else clip.relative_to(videos).as_posix() for clip in listed]
     rows = [
-        {"id": clip_id, "path": clip.as_posix(), "label": labels[clip.parent.name], "split": splits[clip]}
-        for clip_id, clip in zip(ids, clips, strict=True)
+        {"id": clip_id, "path": clip.as_posix(), "label": labels[clips[clip].name], "split": splits[clip]}
+        for clip_id, clip in zip(ids, listed, strict=True)
     ]
-    return FolderClips(rows, _summary(rows, notes))
+    return FolderClips(rows, _summary(rows, [*notes, *notes_on(rows)]))
 
 
-def _find_clips(videos: Path, roots: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The clips in the class folders under `roots`, and all else; names are taken as they are, never as patterns."""
-    clips, others = [], [path for path in videos.iterdir() if roots != [videos] and path not in roots]
+def _split_folders(videos: Path) -> dict[Path, str]:
+    """The folders above the class folders, and their splits.
+
+    A folder "train" is a split where it holds folders alone; where it holds clips it is a class, beside "car" and
+    "bus". `ManifestError` where neither is sure.
+    """
+    folders = [path for path in sorted(videos.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    with_clips = [folder for folder in folders if any(map(_is_clip, folder.iterdir()))]
+    named = {folder: SPLIT_NAMES.get(folder.name.lower()) for folder in folders if folder not in with_clips}
+    splits = {folder: name for folder, name in named.items() if name in SPLITS and any(folder.glob("*/"))}
+    if splits and with_clips:
+        raise ManifestError(
+            f"{videos} holds the split folder {next(iter(splits)).name!r} beside {with_clips[0].name!r}, which has "
+            f"clips as a class has; move one of them elsewhere, or rename it"
+        )
+    return splits
+
+
+def _is_clip(file: Path) -> bool:
+    # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
+    return file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def _find_clips(videos: Path, roots: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
+    """Clip -> its class folder, for those in and below the folders in `roots`; and all else.
+
+    Names are taken as they are, never as patterns.
+    """
+    clips, others = {}, [path for path in videos.iterdir() if roots != [videos] and path not in roots]
     for root in roots:
         for folder in root.iterdir():
-            # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
-            is_class = folder.is_dir() and not folder.name.startswith(".")
-            files = set(folder.iterdir()) if is_class else set()
-            named = {file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")}
-            found = set(filter(Path.is_file, named))
-            clips += found
-            others += files - found if found else [folder]
-    return sorted(clips), sorted(others)
+            files = list(_files(folder)) if folder.is_dir() and not folder.name.startswith(".") else []
+            found = list(filter(_is_clip, files))
+            clips |= dict.fromkeys(found, folder)
+            others += set(files).difference(found) if found else [folder]
+    return dict(sorted(clips.items())), sorted(others)
 
 
-def _splits_from_lists(clips: Sequence[Path], lists: dict[str, Path], notes: list[str]) -> dict[Path, str]:
+def _files(folder: Path) -> Iterator[Path]:
+    for inner, folders, names in os.walk(folder, followlinks=True):
+        hidden = [name for name in folders if name.startswith(".")]
+        yield from (Path(inner, name) for name in (*names, *hidden))
+        too_deep = len(Path(inner).relative_to(folder).parts) >= DEPTH  # ends a loop of links
+        folders[:] = [] if too_deep else [name for name in folders if name not in hidden]
+
+
+def _refuse_deeper(videos: Path, nested: Sequence[Path], clips: Mapping[Path, Path]) -> None:
+    """`ManifestError` where no class folder has clips of its own: the classes may be one folder further down."""
+    if len(nested) == len(clips):
+        raise ManifestError(
+            f"no class folder of {videos} holds clips; they lie in folders below, first "
+            f"{nested[0].relative_to(videos)}. Give --videos the folder whose folders are the classes, such as "
+            f"{clips[nested[0]]}, or move the clips up into their class folders"
+        )
+
+
+def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes: list[str]) -> dict[Path, str]:
     """The split of each clip that is in a list; what is left out is added to the notes."""
-    by_name = {f"{clip.parent.name}/{clip.name}": clip for clip in clips}
+    reader = ListReader(clips)
     splits: dict[Path, str] = {}
     for split, path in lists.items():
-        if not path.is_file():
-            raise FileNotFoundError(f"no {split} list at {path}")
-        lines = map(str.strip, path.read_text(encoding="utf-8-sig", errors="replace").splitlines())
-        entries = [re.sub(r"\s+\d+$", "", line).replace("\\", "/") for line in lines if line]
-        found = [by_name[entry] for entry in entries if entry in by_name]
+        text = read_text(path, f"mend --{split}-list")
+        entries = {at: line for at, line in enumerate(re.split(r"\r\n|\r|\n", text), 1) if line.strip()}
+        named = {at: reader.clip(line, f"{path}, line {at}") for at, line in entries.items()}
+        found = [clip for clip in named.values() if clip]
+        absent = [entries[at].strip() for at, clip in named.items() if not clip]
         if not found:
-            there = next(iter(by_name))
-            raise ManifestError(f"{path}: none of its {len(entries)} entries is in the folder; one there is {there!r}")
+            raise ManifestError(
+                f"{path}: none of its {len(entries)} entries is in the folder. One of them is "
+                f"{absent[0] if absent else ''!r}, a clip there is {reader.example!r}; an entry is Class/clip.avi, "
+                f"with or without folders before it, its suffix, and a label behind a blank, tab, comma or semicolon"
+            )
         if twice := [clip for clip in found if splits.get(clip, split) != split]:
             raise ManifestError(f"{path}: {twice[0].name} is also in the {splits[twice[0]]} list")
         splits |= dict.fromkeys(found, split)
-        if len(found) < len(entries):
-            notes.append(f"{len(entries) - len(found)} of {len(entries)} entries of {path.name} are not in the folder")
+        if absent:
+            told = f"{len(absent)} of {len(entries)} entries of {path.name} are not in the folder, first {absent[0]!r}"
+            notes.append(told)
     if len(splits) < len(clips):
         notes.append(f"{len(clips) - len(splits)} clips are in no list and were left out")
     return splits
 
 
 def _draw_splits(
-    clips: Sequence[Path], val_fraction: float, test_fraction: float, group_regex: str | None, seed: int
+    clips: Mapping[Path, Path], val_fraction: float, test_fraction: float, group_regex: str | None, seed: int
 ) -> dict[Path, str]:
     if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
         raise ManifestError(f"val_fraction={val_fraction} and test_fraction={test_fraction} leave nothing to train on")
@@ -127,7 +189,7 @@ def _draw_splits(
     for clip in clips:
         groups[_group(clip, group_regex)].append(clip)
     # What each split still needs of each class. A class of two or more clips is tested, however small the share.
-    size = Counter(clip.parent.name for clip in clips)
+    size = Counter(folder.name for folder in clips.values())
     need: dict[str, Counter] = {"train": Counter(), "val": Counter(), "test": Counter()}
     for name, n in size.items():
         left = n
@@ -139,7 +201,7 @@ def _draw_splits(
     order = sorted(groups)
     random.Random(seed).shuffle(order)
     for group in order:
-        classes = Counter(clip.parent.name for clip in groups[group])
+        classes = Counter(clips[clip].name for clip in groups[group])
         split = max(need, key=lambda split: sum(n * need[split][name] / size[name] for name, n in classes.items()))
         need[split].subtract(classes)
         splits |= dict.fromkeys(groups[group], split)
@@ -162,8 +224,7 @@ def _labels(names: Sequence[str], label_style: str) -> dict[str, str]:
     for name, label in labels.items():
         if (other := folders.setdefault(label, name)) != name:
             raise ManifestError(
-                f"the folders {other!r} and {name!r} both give the label {label!r}; join them, rename one, "
-                "or keep the names with label_style='raw'"
+                f"the folders {other!r} and {name!r} both give the label {label!r}; join them, or rename one"
             )
     return labels
 

@@ -4,13 +4,15 @@ A row says of two classes that they are the same, or of one clip (by its id) tha
 Every change is saved at once, to the file as it is at that moment: other rows and columns in it stay.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mgdmkit.data.corpus import normalise, read_rows, write_rows
+from mgdmkit.data.corpus import normalise
 from mgdmkit.data.exclusions import Exclusion, locate, read_exclusions
+from mgdmkit.data.tables import read_rows, write_rows
 
 COLUMNS = ("label_a", "label_b", "exclude", "id", "note")
 Row = dict[str, str]
@@ -90,6 +92,10 @@ class Judgements:
         for row, label in excluded.of_clips:
             found[row] |= indices[row] == label
         return found
+
+    def without_effect(self, names: Sequence[str], clips: Sequence[str], clip_labels: Sequence[str]) -> list[Exclusion]:
+        """The marks of labels or clips that are not there, perhaps misspelt; arguments and errors as for `locate`."""
+        return locate(self.exclusions(), names, clips, clip_labels).unused
 
     def _change(self, before: Row | None, after: Row | None) -> None:
         self._replace(before, after)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.data.check import split_counts
-from mgdmkit.data.corpus import normalise, read_rows
-from mgdmkit.data.manifest import ManifestError
+from mgdmkit.data.corpus import normalise
+from mgdmkit.data.manifest import SPLIT_NAMES, ManifestError
 from mgdmkit.data.official import OfficialClip, OfficialClips, annotation_files
+from mgdmkit.data.tables import read_rows
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
-SPLIT_NAMES = {"train": "train", "val": "val", "validate": "val", "validation": "val", "test": "test"}
 _FILE = re.compile(r"(?:.*[_-])?(train|val|validate|validation|test)\.csv", re.IGNORECASE)
 
 
@@ -93,7 +93,7 @@ def _read_csv(file: Path, split: str) -> tuple[list[OfficialClip], int]:
 
 def _clip(row: dict[str, str], split: str) -> OfficialClip:
     label, name, stated = row["label"], row["youtube_id"], row.get("split", "")
-    if stated and SPLIT_NAMES.get(stated) != split:
+    if stated and SPLIT_NAMES.get(stated.lower()) != split:
         raise ValueError(f"the split is {stated!r} in a file of the {split} split")
     own = classes_by_spelling("kinetics400").get(normalise(label))
     if own is None:
@@ -102,7 +102,10 @@ def _clip(row: dict[str, str], split: str) -> OfficialClip:
         raise ValueError(f"{label!r} is no class of Kinetics-400{hint}; are these another Kinetics' files?")
     if not name:
         raise ValueError("the youtube_id is empty")
-    clip_id = f"{name}_{_seconds(row['time_start']):06d}_{_seconds(row['time_end']):06d}"
+    start, end = _seconds(row["time_start"]), _seconds(row["time_end"])
+    if not 0 <= start < end:
+        raise ValueError(f"the clip goes from second {start} to {end}")
+    clip_id = f"{name}_{start:06d}_{end:06d}"
     return OfficialClip(clip_id, f"{own.name}/{clip_id}.mp4", own.label, {"split": split}, short_name=name)
 
 

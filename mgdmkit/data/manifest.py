@@ -4,26 +4,34 @@ Paths are relative to the manifest's folder unless absolute, so a dataset and it
 A dataset with several official splits has the columns `split1`, `split2`, ... beside `split`, which is one of them.
 """
 
-import csv
 import hashlib
+import os
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mgdmkit.config import write_text_atomic
+from mgdmkit.data.corpus import alike, as_read
+from mgdmkit.data.tables import LOOKS_LIKE, ManifestError, read_table
 
 SPLITS = ("train", "val", "test")
+SPLIT_NAMES = {name: name for name in SPLITS} | {
+    "training": "train",
+    "valid": "val",
+    "validate": "val",
+    "validation": "val",
+    "testing": "test",
+    "unused": "unused",
+}
+"""What tables, files and folders call the splits."""
 UNUSED = "unused"
 """In place of a split: a clip that an official split leaves out, but another of the same dataset may use."""
 COLUMNS = ("id", "path", "label", "split")
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
-
-
-class ManifestError(ValueError):
-    """A manifest, a split list or a folder of clips is not what it should be; the message says what to mend."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +91,23 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no manifest at {path}; `mgdm manifest folder --videos DIR --out {path}` makes one")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{path} is not a CSV in UTF-8: {error}") from error
-    if twice := [column for column in header if header.count(column) > 1]:
-        raise ManifestError(f"{path} has more than one column {twice[0]!r}")
-    if uneven := [line for line in lines if len(line) != len(header)]:
-        raise ManifestError(f"{path}: {len(header)} columns, but {len(uneven[0])} in the row {','.join(uneven[0])!r}")
-    table = take_official_split(pd.DataFrame(lines, columns=header, dtype=str), official_split, path)
+    header, rows = read_table(path, COLUMNS, "make it anew")
+    table = pd.DataFrame([cells for _, cells in rows], [line for line, _ in rows], header, dtype=str)
+    table = take_official_split(table, official_split, path)
     if missing := [column for column in COLUMNS if column not in table]:
         hint = f"; it has {', '.join(official)}: choose one" if (official := official_splits(header)) else ""
-        raise ManifestError(f"{path} lacks the columns {', '.join(missing)}{hint}; a manifest has {', '.join(COLUMNS)}")
+        raise ManifestError(
+            f"{path} lacks the columns {', '.join(missing)}{hint}; a manifest has {', '.join(COLUMNS)}, and its first "
+            f"line has {', '.join(map(repr, header)) or 'nothing'}"
+        )
+    splits = ["split", *official_splits(header)]
     # A blank behind a label would make it a class of its own.
-    for column in ("id", "label", "split", *official_splits(header)):
+    for column in ("id", "label", *splits):
         table[column] = table[column].str.strip()
+    for column in splits:
+        table[column] = [SPLIT_NAMES.get(split.lower(), split) for split in table[column]]
     _check_rows(path, table)
+    table = table.reset_index(drop=True)
     classes = tuple(sorted(set(table["label"])))
     if split is not None:
         held = sorted(set(table["split"]))
@@ -110,20 +118,27 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
 
 
 def _check_rows(path: Path, table: pd.DataFrame) -> None:
+    """Refuse what no clip can be; the index of the table is the line of each row."""
     if table.empty:
         raise ManifestError(f"{path} lists no clip")
     for column in COLUMNS:
-        empty = (table[column].str.strip() == "").to_numpy().nonzero()[0]
-        if len(empty):
-            raise ManifestError(f"{path}, line {empty[0] + 2}: the {column} is empty")
-    files = [str(path.parent / clip) for clip in table["path"]]  # "./a.mp4" and "a.mp4" are one
+        if (empty := table[column].str.strip() == "").any():
+            raise ManifestError(f"{path}, line {table.index[empty][0]}: the {column} is empty")
+    files = [os.path.normpath(path.parent / clip) for clip in table["path"]]  # "./a.mp4" and "a.mp4" are one
     for column, values in (("id", table["id"]), ("path", pd.Series(files))):
         if (twice := values.duplicated().to_numpy()).any():
             raise ManifestError(f"{path}: the {column} {table[column][twice].iloc[0]!r} stands in more than one row")
     allowed = (*SPLITS, UNUSED)
     for column in ("split", *official_splits(list(table))):
-        if unknown := sorted(set(table[column]) - set(allowed)):
-            raise ManifestError(f"{path}: {column} {unknown[0]!r} is none of {', '.join(allowed)}")
+        if (unknown := ~table[column].isin(allowed)).any():
+            line, found = table.index[unknown][0], table[column][unknown].iloc[0]
+            raise ManifestError(f"{path}, line {line}: {column} {found!r} is none of {', '.join(allowed)}")
+    for a, b in alike(sorted(set(table["label"])), as_read):
+        shown = f"{a!a} and {b!a}" if unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b) else ""
+        raise ManifestError(
+            f"{path}: the labels {shown or f'{a!r} and {b!r}'} say the same to CLIP; write both in one way to join "
+            f"them, or rename one"
+        )
 
 
 def write_manifest(path: Path | str, rows: Sequence[dict[str, str]]) -> Path:
@@ -134,10 +149,23 @@ def write_manifest(path: Path | str, rows: Sequence[dict[str, str]]) -> Path:
     """
     path, folder = Path(path), Path(path).parent.resolve()
     rows = [{**row, "path": _relative(row["path"], folder)} for row in rows]
-    table = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    table = pd.DataFrame(rows, range(2, len(rows) + 2), columns=None if rows else COLUMNS)
+    check_names(table["path"])
     _check_rows(path, table)
     write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
     return path
+
+
+def check_names(paths: Iterable[str | Path]) -> None:
+    """`ManifestError` for a file whose name is no UTF-8, as old archives have them: no table can hold it."""
+    for path in map(str, paths):
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ManifestError(
+                f"the name of {os.fsencode(path)!r} is not UTF-8, so no table can list it; rename it, or all of its "
+                f"folder: convmv -f {next(iter(LOOKS_LIKE))} -t utf-8 -r --notest FOLDER, with the encoding it has"
+            ) from None
 
 
 def _relative(clip: str, folder: Path) -> str:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from mgdmkit.config import check_choice
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.data.check import Checked, counts_text, missing_path, save_checked, sift, split_columns, split_counts
-from mgdmkit.data.corpus import normalise, read_text
+from mgdmkit.data.corpus import normalise
 from mgdmkit.data.manifest import VIDEO_SUFFIXES, ManifestError
+from mgdmkit.data.tables import read_text
 
 NUMBERS = (1, 2, 3)
 """The official splits of UCF101 and HMDB51."""
@@ -115,7 +116,8 @@ def build_manifest(
     videos = Path(videos).resolve()
     if not videos.is_dir():
         raise FileNotFoundError(f"no folder of videos at {videos}; unpack the dataset there or mend --videos")
-    files, twins = locate(official, videos)
+    files, notes = locate(official, videos)
+    official, files = _without_kinetics_test(official, files)
     rows = [
         {"id": clip.id, "path": clip.path, "label": clip.label, **clip.splits}
         | {"split": clip.splits.get("split") or clip.splits[f"split{official_split}"]}
@@ -127,7 +129,7 @@ def build_manifest(
     if not checked.rows:
         first, problem = next((file, row["problem"]) for file, row in zip(files, checked.problems, strict=True) if file)
         raise ManifestError(f"not one clip of {videos} can be used, first {first} ({problem})")
-    checked = replace(checked, notes=[*official.notes, *twins])
+    checked = replace(checked, notes=[*official.notes, *notes, *checked.notes])
     card = dataset_card(official.dataset)
     listed = {column: split_counts(rows, column) for column in split_columns(rows)}
     about = {"dataset": official.dataset, "videos": str(videos), "listed_per_split": listed, "page": card["page"]}
@@ -164,6 +166,19 @@ def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], li
     return files, notes
 
 
+def _without_kinetics_test(
+    official: OfficialClips, files: list[Path | None]
+) -> tuple[OfficialClips, list[Path | None]]:
+    """Without the clips of a test.csv of which no file is there: a copy seldom has them, and the paper scores val."""
+    kept = [at for at, clip in enumerate(official.clips) if clip.splits.get("split") != "test"]
+    absent = len(official.clips) - len(kept)
+    if not absent or not any(files) or sum(map(bool, files)) > sum(bool(files[at]) for at in kept):
+        return official, files
+    note = f"test.csv lists {absent:,} clips, of which none is there: Kinetics' own test set was left out"
+    clips = [official.clips[at] for at in kept]
+    return replace(official, clips=clips, notes=[*official.notes, note]), [files[at] for at in kept]
+
+
 def _videos_by_stem(videos: Path) -> dict[str, list[Path]]:
     """File name without suffix -> files. Names are compared, never used as patterns: HMDB51's hold brackets."""
     found = defaultdict(list)
@@ -194,12 +209,13 @@ def _nothing_found(official: OfficialClips, videos: Path) -> str:
 
 def summary(official: OfficialClips, checked: Checked, out: Path) -> str:
     """Lines that say how many clips there are, of how many, per split, and what that means for the scores."""
-    total, found = len(official.clips), len(checked.rows)
+    looked_for = {row["id"] for row in (*checked.rows, *checked.problems)}
+    listed = [clip.splits for clip in official.clips if clip.id in looked_for]
+    total, found = len(listed), len(checked.rows)
     title, classes = dataset_card(official.dataset)["title"], checked.report()["classes"]
     lines = [
         f"{title}: {found:,} of {total:,} clips found, of {classes} of {len(dataset_classes(official.dataset))} classes"
     ]
-    listed = [clip.splits for clip in official.clips]
     for column in split_columns(checked.rows):
         counts = split_counts(checked.rows, column)
         parts = [f"{counts.get(split, 0):,} of {n:,} {split}" for split, n in split_counts(listed, column).items()]

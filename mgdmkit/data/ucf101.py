@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from mgdmkit.data.cards import REINSTALL, classes_by_spelling, dataset_classes, dataset_file
-from mgdmkit.data.corpus import normalise, read_rows
+from mgdmkit.data.corpus import normalise
 from mgdmkit.data.manifest import ManifestError
 from mgdmkit.data.official import NUMBERS, OfficialClips, ThreeSplits, official_lists, read_lines
+from mgdmkit.data.tables import read_rows
 
 LISTS = {f"{split}list0{number}.txt": (split, number) for split in ("train", "test") for number in NUMBERS}
 _CLIP = re.compile(r"(?P<folder>[^/]+)/v_(?P<name>\w+)_g(?P<group>\d\d)_c\d\d\.avi")

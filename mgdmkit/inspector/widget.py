@@ -4,6 +4,7 @@ For JupyterLab and Notebook 7, on ipywidgets alone; nothing touches the network.
 its picture in `figure.py`, its controls in `controls.py`, what was judged in `data/judgements.py`.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
@@ -62,6 +63,9 @@ class HardNegativeInspector(ipywidgets.VBox):
     ):
         self.inspection = Inspection(manifest, features, negatives, runs, corpus=corpus)
         self.judgements = Judgements(judgements)
+        known = self.inspection
+        for *_, where in self.judgements.without_effect(known.texts.labels, known.ids, list(known.clips["label"])):
+            known.problems.append(f"{where}: it names a label or a clip that is not here, so it has no effect.")
         self.exports = Path(exports) if exports is not None else self.judgements.path.parent
         self.rows: np.ndarray = np.empty(0, dtype=int)
         """The videos that match, as rows of the features."""
@@ -287,6 +291,8 @@ class HardNegativeInspector(ipywidgets.VBox):
         """Save the current view as `inspector-ID.png` or `.svg` and return its path."""
         figure = self.figure()
         name = "".join(c if c.isalnum() or c in "-_." else "_" for c in self.view.clip)
+        if len(name) > 50:  # a file's name holds 255 bytes, and a letter up to four
+            name = f"{name[:40]}-{hashlib.sha256(self.view.clip.encode()).hexdigest()[:8]}"
         return plots.save_as(figure, self.exports / f"inspector-{name}.{kind}", bbox_inches=figure.bbox_inches)
 
     def save_selection(self) -> Path:

@@ -7,7 +7,7 @@ the place and the pose but not the action: what a frozen image-text model sees i
 to train a small image-text model on. Every picture follows from (seed, split, index) alone.
 """
 
-import json
+import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -26,6 +26,7 @@ from mgdmkit.stickactions.catalogue import LABELS, scene_of
 from mgdmkit.stickactions.clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
 
 DATASET_VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
+HASHES = "SHA256SUMS"  # of the videos, as `sha256sum -c` reads it
 COLUMNS = ("id", "path", "label", "split", "scene")
 
 
@@ -99,38 +100,65 @@ def _rows(config: StickActionsConfig) -> list[dict[str, str]]:
     return rows
 
 
+def _index(row: dict[str, str]) -> int:
+    return int(row["id"].rsplit("_", 1)[1])
+
+
 def _make(job: tuple[Path, StickActionsConfig, dict[str, str]]) -> None:
     root, config, row = job
-    index = int(row["id"].rsplit("_", 1)[1])
-    encode(render_clip(row["label"], row["split"], config.seed, index, config.size), root / row["path"], config.fps)
+    encode(
+        render_clip(row["label"], row["split"], config.seed, _index(row), config.size), root / row["path"], config.fps
+    )
 
 
-def _claim(root: Path, config: StickActionsConfig) -> None:
-    """Write the configuration beside the videos, or check that it is the one they were made with."""
-    path = root / "stickactions.json"
-    wanted = {"dataset": "StickActions", "version": DATASET_VERSION, "config": config.to_dict()}
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        old, new = ({"version": d["version"], **d["config"]} for d in (found, wanted))
-        differs = [f"{k}: {old.get(k)} there, {new.get(k)} asked" for k in new | old if old.get(k) != new.get(k)]
-        if differs:
-            raise ValueError(
-                f"{root} holds another StickActions ({'; '.join(differs)}). "
-                f"Choose another folder, or delete {root} to make it anew."
-            )
-    write_text_atomic(path, json.dumps(wanted, indent=2) + "\n")
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_whole(root: Path, config: StickActionsConfig, row: dict[str, str], hashes: dict[str, str]) -> bool:
+    """Whether a video is there as it was made; one without a hash, from an interrupted run, is decoded."""
+    path = root / row["path"]
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder where a video should be; delete it")
+    if not path.is_file():
+        return False
+    if row["path"] in hashes:
+        return _hash(path) == hashes[row["path"]]
+    try:
+        with av.open(str(path)) as container:
+            frames = sum(1 for _ in container.decode(video=0))
+    except (av.FFmpegError, IndexError):
+        return False
+    return frames == clip_of(row["label"], row["split"], config.seed, _index(row)).frames
+
+
+def _hashes(root: Path) -> dict[str, str]:
+    """Path -> sha256, of the videos of a finished dataset."""
+    file = root / HASHES
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ()
+    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write what is not there as it should be."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text_atomic(path, text)
 
 
 def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
     """Make every video and the manifest under `root`, and return the manifest's path.
 
-    Files that are there already stay, so an interrupted run goes on where it stopped. `ValueError` if `root`
-    was made with another configuration.
+    Files that are whole stay, so an interrupted run goes on where it stopped; damaged ones are made anew. `FolderError`
+    if `root` was made with another configuration, or does not say with which.
     """
+    from mgdmkit.runs.folder import claim  # here: the processes that draw need not wait for torch
+
     root = Path(root)
-    _claim(root, config)
-    rows = _rows(config)
-    jobs = [(root, config, row) for row in rows if not (root / row["path"]).exists()]
+    record = {"dataset": "StickActions", "version": DATASET_VERSION, "config": config.to_dict()}
+    claim(root / "stickactions.json", record, work=("manifest.csv", "videos"))
+    rows, hashes = _rows(config), _hashes(root)
+    jobs = [(root, config, row) for row in rows if not _is_whole(root, config, row, hashes)]
     # Spawned, not forked: the caller may run threads (torch, a notebook), which do not survive a fork.
     several = workers > 1 and len(jobs) > 1
     with ProcessPoolExecutor(workers, get_context("spawn")) if several else nullcontext() as pool:
@@ -138,6 +166,6 @@ def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
         for _ in tqdm(made, "StickActions", len(jobs), unit="clip", disable=not jobs):
             pass
     manifest = root / "manifest.csv"
-    if not manifest.exists():
-        write_text_atomic(manifest, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
+    _keep(root / HASHES, "".join(f"{_hash(root / row['path'])}  {row['path']}\n" for row in rows))
+    _keep(manifest, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
     return manifest

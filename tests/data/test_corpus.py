@@ -91,11 +91,17 @@ def test_what_is_no_corpus_is_told(tmp_path):
     path = tmp_path / "c.csv"
     with pytest.raises(FileNotFoundError, match=r"no file at .*c\.csv; make it with `mgdm corpus`"):
         read_corpus(path)
-    path.write_text("name;label\na;b\n")
-    with pytest.raises(ValueError, match=r"c\.csv lacks the column 'label'.*\['name;label'\]"):
+    path.write_text("name;text\na;b\n")
+    with pytest.raises(ValueError, match=r"c\.csv lacks the column 'label'; its first line has 'name', 'text'"):
         read_corpus(path)
     path.write_text("label\n")
     with pytest.raises(ValueError, match="holds no label"):
+        read_corpus(path)
+    path.write_text("note,label\nfirst,jump\nsecond,\n")
+    with pytest.raises(ValueError, match=r"c\.csv, line 3: the label is empty"):
+        read_corpus(path)
+    path.write_text("label\njump, and run\n")
+    with pytest.raises(ValueError, match=r"line 2: 1 columns, but 2 in the row 'jump, and run'"):
         read_corpus(path)
     path.write_bytes("label\nélan\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"c\.csv is not UTF-8"):

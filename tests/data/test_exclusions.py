@@ -58,6 +58,8 @@ def test_decisions_are_read_and_never_overwritten(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
+        ("a,,yes", r"near\.csv, line 2: label_b is empty"),
+        ("a,b,yes\na,c", r"near\.csv, line 3: 3 columns, but 2 in the row 'a,c'"),
         ("a,b,maybe", r"near\.csv, line 2: exclude is 'maybe'; write yes, no or nothing"),
         ("a,b,yes\nB,A,no", r"line 3 says no to a pair that has yes in .*near\.csv, line 2"),
     ],

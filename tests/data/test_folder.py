@@ -81,13 +81,64 @@ def test_what_is_no_clip_is_said(tmp_path):
         (videos / name).parent.mkdir(exist_ok=True)
         (videos / name).touch()
     rows, summary = manifest_from_folder(videos)
-    assert len(rows) == 8 and {row["label"] for row in rows} == {"brush hair", "tai chi"}
-    assert "5 files or folders that are no clips" in summary
+    assert len(rows) == 9 and {row["label"] for row in rows} == {"brush hair", "tai chi"}
+    assert "4 files or folders that are no clips" in summary
+    assert "1 clips lie in folders of their class folder, first tai_chi/deep/x.avi, and are of that class" in summary
 
 
 def test_a_class_may_be_called_train(tmp_path):
     rows, _ = manifest_from_folder(folder_of_clips(tmp_path, classes=("train", "car", "bus")))
     assert Counter(row["label"] for row in rows) == {"train": 10, "car": 10, "bus": 10}
+
+
+def test_clips_below_class_folders_are_the_class_or_refused(tmp_path):
+    folder_of_clips(tmp_path, classes=("day1", "day2"), groups=1, above="walking")
+    with pytest.raises(ManifestError, match=r"first walking/day1/.*whose folders are the classes, such as .*/walking"):
+        manifest_from_folder(tmp_path)
+    folder_of_clips(tmp_path, classes=("running",), groups=1)
+    rows, summary = manifest_from_folder(tmp_path)
+    assert Counter(row["label"] for row in rows) == {"walking": 4, "running": 2}
+    assert "4 clips lie in folders of their class folder, first walking/day1/" in summary
+    folder_of_clips(tmp_path, groups=1, above="Train")
+    with pytest.raises(ManifestError, match="holds the split folder 'Train' beside 'running', which has clips"):
+        manifest_from_folder(tmp_path)
+
+
+def test_split_folders_by_other_names(tmp_path):
+    for above in ("Training", "Validation", "test"):
+        folder_of_clips(tmp_path / "v", groups=1, per_group=1, above=above)
+    rows, _ = manifest_from_folder(tmp_path / "v")
+    assert Counter(row["split"] for row in rows) == {"train": 2, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize("option", [{"test_fraction": 0.5}, {"val_fraction": 0.1}, {"group_regex": "(g)"}, {"seed": 1}])
+def test_options_of_a_drawn_split_are_refused_beside_a_given_one(tmp_path, option):
+    videos = folder_of_clips(tmp_path / "v")
+    message = rf"--{next(iter(option)).replace('_', '-')} has no effect where "
+    with pytest.raises(ManifestError, match=message + "lists give the splits"):
+        manifest_from_folder(videos, train_list=tmp_path / "l.txt", **option)
+    for above in ("train", "test"):
+        folder_of_clips(tmp_path / "s", above=above)
+    with pytest.raises(ManifestError, match=message + "the folders test, train give the splits"):
+        manifest_from_folder(tmp_path / "s", **option)
+
+
+def test_one_clip_in_two_splits_or_classes_is_told(tmp_path):
+    for above in ("train", "test"):
+        folder_of_clips(tmp_path, groups=1, above=above)
+    _, second, third, *others = sorted(tmp_path.rglob("*.AVI"))
+    for i, clip in enumerate(others):
+        clip.write_bytes(b"." * 70_000 + bytes([i]))  # of one size and one head
+    assert "copy" not in manifest_from_folder(tmp_path).summary
+    third.write_bytes(b"x" * 80_000)
+    others[-1].unlink()
+    others[-1].symlink_to(third)  # test/tai_chi and train/tai_chi
+    summary = manifest_from_folder(tmp_path).summary
+    told = f"1 clips have a copy in another split or class, first {third} (tai chi, test) and {others[-1]} (tai chi, t"
+    assert told in summary
+    others[0].write_bytes(b"y")
+    second.write_bytes(b"y")  # test/BrushHair and test/tai_chi
+    assert "2 clips have a copy" in manifest_from_folder(tmp_path).summary
 
 
 def test_helpful_errors(tmp_path):

@@ -27,6 +27,13 @@ def test_counts_tags_and_names(splits):
     assert {clip.label for clip in hmdb51_clips(splits, "raw").clips} == set(NAMES)
 
 
+def test_the_real_split_files(shared_data):
+    clips = hmdb51_clips(shared_data / "hmdb51_official").clips
+    assert len(clips) == 6766 and len({clip.id for clip in clips}) == 6766
+    for column in ("split1", "split2", "split3"):
+        assert Counter(clip.splits[column] for clip in clips) == {"train": 3570, "test": 1530, "unused": 1666}
+
+
 def test_the_label_is_the_file_names_in_the_classes_that_are_mixed_up(splits):
     for clip in hmdb51_clips(splits).clips:
         name = next(name for name in sorted(NAMES, key=len, reverse=True) if f"_{name}_f_" in clip.id)

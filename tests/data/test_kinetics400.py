@@ -90,6 +90,30 @@ def test_rows_that_are_left_out_are_counted(tmp_path):
     assert kinetics400_clips(folder).notes[0] == f"no val.csv in {folder}"
 
 
+def test_a_test_set_of_which_no_clip_is_there_is_told_as_that(tmp_path):
+    """Kinetics' own test.csv has labels: its 38,685 clips are no clips that cannot be used."""
+    row = "yoga,ttttttttttt,1,11,test,0\n"
+    official = kinetics400_clips(write(tmp_path / "a", train=TRAIN, val=VAL, test=[row]))
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / f"{IDS[0]}.mp4").write_bytes(b"a clip")
+    checked = build_manifest(official, tmp_path / "v", tmp_path / "k.csv")
+    assert len(checked.problems) == 4
+    lines = summary(official, checked, tmp_path / "k.csv").splitlines()
+    assert lines[0] == "Kinetics-400: 1 of 5 clips found, of 1 of 400 classes"
+    assert lines[1] == "split: 0 of 3 train, 1 of 2 val"
+    assert "test.csv lists 1 clips, of which none is there: Kinetics' own test set was left out" in lines
+    (tmp_path / "v" / "ttttttttttt.mp4").write_bytes(b"another")
+    checked = build_manifest(official, tmp_path / "v", tmp_path / "k.csv")
+    assert "1 of 1 test" in summary(official, checked, tmp_path / "k.csv")
+
+
+def test_the_real_validation_list(shared_data):
+    official = kinetics400_clips(shared_data / "kinetics400_annotations")
+    assert len(official.clips) == 18_009 and len({clip.label for clip in official.clips}) == 400
+    assert official.clips[0].splits == {"split": "val"}
+    assert official.notes[0].startswith("no train.csv") and official.notes[1].startswith("val lists 18,009 clips")
+
+
 def test_a_labelled_test_set_is_taken(tmp_path):
     row = VAL[0].replace(",val,", ",test,").replace("aBc", "xxx")
     clips = kinetics400_clips(write(tmp_path / "a", train=TRAIN, test=[row])).clips
@@ -104,7 +128,11 @@ def test_a_labelled_test_set_is_taken(tmp_path):
             r"line 5: 'air drummin' is no class of .* nearest is 'air drumming'",
         ),
         ("yoga,abcdefghijk,one,11,train,0\n", "'one' is not a time"),
-        ("yoga,abcdefghijk\n", "'' is not a time"),
+        ("yoga,abcdefghijk\n", "line 5: 6 columns, but 2 in the row"),
+        ("yoga,abcdefghijk,,11,train,0\n", "'' is not a time"),
+        ("yoga,abcdefghijk,11,1,train,0\n", "the clip goes from second 11 to 1"),
+        ("yoga,abcdefghijk,-1,11,train,0\n", "the clip goes from second -1 to 11"),
+        ("yoga,abcdefghijk,nan,11,train,0\n", "'nan' is not a time"),
         ("yoga,,1,11,train,0\n", "the youtube_id is empty"),
         ("yoga,abcdefghijk,1,11,val,0\n", "the split is 'val' in a file of the train split"),
         (",abcdefghijk,1,11,train,0\n", "'' is no class"),

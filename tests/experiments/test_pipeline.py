@@ -197,7 +197,7 @@ def test_the_audit_of_own_negatives_takes_the_corpus_texts(own_root, tmp_path, m
 
 
 def test_another_preset_and_an_unknown_one_are_refused(prepared, root):
-    with pytest.raises(ValueError, match="holds another StickActions"):
+    with pytest.raises(FolderError, match="holds something else: config"):
         prepare(root, "smoke", workers=0, quiet=True)
     with pytest.raises(ValueError, match="preset='tinny' is not an option; choose one of 'smoke', 'demo', 'full'"):
         prepare(root, "tinny")

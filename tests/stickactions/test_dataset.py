@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from mgdmkit.runs.folder import FolderError
 from mgdmkit.stickactions import dataset
 from mgdmkit.stickactions.captions import PLACES, caption, sights
 from mgdmkit.stickactions.catalogue import ACTIONS, CHANNELS, LABELS, PLAYED, REVERSED, SCENES, scene_of
@@ -194,7 +195,7 @@ def test_generate_writes_resumes_and_refuses(tmp_path):
     assert manifest == root / "manifest.csv" and list(rows[0]) == ["id", "path", "label", "split", "scene"]
     assert len(rows) == 120 == len({row["id"] for row in rows})
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    assert len(files) == 122, "videos, manifest, configuration, and no temporary file"
+    assert len(files) == 123, "videos, manifest, configuration, hashes, and no temporary file"
 
     row = rows[70]
     with av.open(str(root / row["path"])) as container:
@@ -214,9 +215,32 @@ def test_generate_writes_resumes_and_refuses(tmp_path):
     assert [path.read_bytes() for path in gone] == bytes_before, "the same seed gives the same bytes"
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
 
-    with pytest.raises(ValueError, match=r"seed: 3 there, 4 asked.*another folder"):
+    with pytest.raises(FolderError, match=r"config\.seed is 3 there, 4 here.*another folder"):
         generate(root, replace(TINY, seed=4))
     assert all(path.exists() for path in files)
+
+    before = {path: path.read_bytes() for path in files}
+    damaged = [path for path in files if path.suffix == ".mp4"][:3]
+    flipped = bytearray(before[damaged[0]])
+    flipped[len(flipped) // 2] ^= 1
+    for path, data in zip(damaged, (flipped, b"", before[damaged[2]][:2000]), strict=True):
+        path.write_bytes(data)
+    manifest.write_text("id,path\n")
+    generate(root, TINY, workers=1)
+    assert {path: path.read_bytes() for path in files} == before, "what was damaged is made anew"
+    damaged[1].write_bytes(before[damaged[1]][:2000])
+    (root / "SHA256SUMS").unlink()  # as an older folder, or one that was interrupted
+    generate(root, TINY, workers=1)
+    assert {path: path.read_bytes() for path in files} == before
+
+    record = root / "stickactions.json"
+    for text in ("{}", "[]", "", before[record].decode()[:20]):
+        record.write_text(text)
+        with pytest.raises(FolderError, match=r"stickactions\.json is damaged|holds something else"):
+            generate(root, TINY)
+    record.unlink()
+    with pytest.raises(FolderError, match=r"holds manifest\.csv, but stickactions\.json.* is missing"):
+        generate(root, TINY)
 
 
 def test_an_interrupted_run_goes_on_in_other_processes(tmp_path, monkeypatch):

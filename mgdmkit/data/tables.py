@@ -1,0 +1,147 @@
+"""Texts and tables as people save them: every form that leaves no doubt is read, any other is refused with its cure.
+
+A semicolon or a tab may stand for the comma, UTF-16 for UTF-8, and a column's name may have capitals and blanks. What
+is guessed by nobody: an encoding without a mark, such as cp1252 or GBK, in which another word would be read.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from mgdmkit.config import write_text_atomic
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+# UTF-32 first: its mark begins with that of UTF-16.
+MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+         codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
+LOOKS_LIKE = {"cp1252": "Western European", "gbk": "Chinese"}
+
+
+class ManifestError(ValueError):
+    """A table, a list or a folder of clips is not what it should be; the message says what to mend."""
+
+
+def read_text(path: Path, cure: str) -> str:
+    """The text of a file in UTF-8, or in UTF-16 as spreadsheets and PowerShell save it.
+
+    `FileNotFoundError` with `cure`, what to do about it; `ManifestError` for another encoding.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is a folder; {cure}" if path.is_dir() else f"no file at {path}; {cure}")
+    data = path.read_bytes()
+    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), _without_mark(data))
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ManifestError(_not_utf8(path, data, error)) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ManifestError(f"{path}, line {line} holds a NUL character: the file is damaged; put back a good copy")
+    return text
+
+
+def _without_mark(data: bytes) -> str:
+    """UTF-8, or UTF-16 where every other byte of the first line is zero."""
+    for encoding, zeros in (("utf-16-le", data[1:40:2]), ("utf-16-be", data[:40:2])):
+        if zeros and not any(zeros):
+            return encoding
+    return "utf-8-sig"  # spreadsheets begin a file with a mark
+
+
+def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> str:
+    at = data.rfind(b"\n", 0, error.start) + 1
+    line, number, guesses = data[at:].splitlines()[0].strip()[:80], data[:at].count(b"\n") + 1, ""
+    for encoding, people in LOOKS_LIKE.items():
+        try:
+            guesses += f"; in {encoding} ({people}) it would be {line.decode(encoding)!r}"
+        except UnicodeDecodeError:
+            continue
+    return (
+        f"{path} is not UTF-8 text: line {number} is {line!r}{guesses}. Save it as UTF-8 (Excel: CSV UTF-8), or "
+        f"convert it from the encoding that it has: iconv -f {next(iter(LOOKS_LIKE))} -t utf-8 {path} > NEW"
+    )
+
+
+class Table(NamedTuple):
+    """The cells of a CSV."""
+
+    header: list[str]
+    """In small letters, with _ for a blank."""
+    rows: list[tuple[int, list[str]]]
+    """Line number, and as many cells as the header has; without the rows in which every cell is empty."""
+
+
+def read_table(path: Path, columns: Sequence[str], cure: str) -> Table:
+    """Read a CSV that should have `columns`, whatever stands between the cells.
+
+    `ManifestError` names the file, and the line of a row that has fewer or more cells than the header: it was cut, or
+    lacks the quotes around a comma. Errors of `read_text`, too.
+    """
+    lines = io.StringIO(read_text(path, cure), newline="").readlines()
+    start = _first_row(lines, 0)
+    if lines[start:] and lines[start].lower().startswith("sep="):  # as Excel states it
+        start = _first_row(lines, start + 1)
+    first = lines[start].strip()[:10_000] if lines[start:] else ""
+    found = {mark: _split(first, mark) for mark in DELIMITERS}
+    mark = max(found, key=lambda mark: (len(set(columns) & set(found[mark])), len(found[mark])))
+    # "id, path": who writes a blank behind each comma does not mean it.
+    return _table(path, _cells(path, lines, start, mark, spaced=f"{mark} " in first), found[mark], mark)
+
+
+def _first_row(lines: Sequence[str], start: int) -> int:
+    """Where the first line stands that holds more than empty cells."""
+    filled = (at for at, line in enumerate(lines[start:], start) if line.strip(' \t\r\n,;"'))
+    return next(filled, len(lines))
+
+
+def _split(line: str, mark: str) -> list[str]:
+    """The names of the columns, in small letters and with _ for a blank."""
+    cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
+    return ["_".join(cell.lower().split()) for cell in cells]
+
+
+def _cells(path: Path, lines: list[str], start: int, mark: str, spaced: bool) -> list[tuple[int, list[str]]]:
+    """Line number and cells of each row below the header that has any."""
+    reader = csv.reader(lines[start:], delimiter=mark, strict=True, skipinitialspace=spaced)
+    try:
+        rows = [(start + reader.line_num, [cell.strip() for cell in row] if spaced else row) for row in reader]
+    except csv.Error as error:
+        raise ManifestError(f"{path}, line {start + reader.line_num}: {error}; mend the quotes there") from error
+    return [(line, row) for line, row in rows[1:] if any(map(str.strip, row))]
+
+
+def _table(path: Path, rows: list[tuple[int, list[str]]], header: list[str], mark: str) -> Table:
+    width = max((at for at, name in enumerate(header, 1) if name), default=0)
+    for line, row in rows:
+        if len(row) < width or any(map(str.strip, row[width:])):
+            raise ManifestError(
+                f"{path}, line {line}: {width} columns, but {len(row)} in the row {mark.join(row)!r}; write all "
+                f"cells, and one that holds a {mark!r} in quotes"
+            )
+    # A first column without a name is that of pandas, which numbers its rows.
+    named = [at for at, name in enumerate(header[:width]) if name or at]
+    names = [header[at] for at in named]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ManifestError(f"{path} has more than one column {twice[0]!r}; keep one of them")
+    return Table(names, [(line, [row[at] for at in named]) for line, row in rows])
+
+
+def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, dict[str, str]]]:
+    """Line number and stripped cells of each row of a CSV, by column; errors as for `read_table`, and for columns."""
+    header, rows = read_table(path, columns, cure)
+    if missing := [name for name in columns if name not in header]:
+        held = ", ".join(map(repr, header)) or "nothing"
+        raise ManifestError(f"{path} lacks the column {missing[0]!r}; its first line has {held}; {cure}")
+    return [(line, dict(zip(header, map(str.strip, cells), strict=True))) for line, cells in rows]
+
+
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence | dict]) -> Path:
+    """Write a CSV of rows in the order of the header, or by its names, atomically; returns its path."""
+    table = pd.DataFrame(list(rows), columns=list(header), dtype=object)
+    write_text_atomic(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
