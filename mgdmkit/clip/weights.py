@@ -5,7 +5,6 @@ one makes every feature a little wrong without an error. Files whose checksum op
 other the name has to tell: ViT-L-14-quickgelu as open_clip has it, or ViT-L-14-gelu, which is the kit's own spelling.
 """
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import open_clip
 from huggingface_hub import constants
 
 from mgdmkit.clip.small import SMALL
-from mgdmkit.runs.folder import cause
+from mgdmkit.runs.folder import cause, sha256
 
 _CHECKSUM = re.compile(r"/clip/models/(?P<openai>[0-9a-f]{64})/|/open_clip/.*-(?P<open_clip>[0-9a-f]{8})\.pth?$")
 """In the address of a file: OpenAI's whole sha256, or the beginning of it."""
@@ -86,14 +85,14 @@ def published_tag(name: str, path: Path) -> str | None:
     for tag in open_clip.list_pretrained_tags_by_model(base):
         if found := _CHECKSUM.search(open_clip.get_pretrained_url(base, tag) or ""):
             recorded[found["openai"] or found["open_clip"]] = tag
-    digest = _sha256(path) if recorded else ""
+    digest = sha256(path) if recorded else ""
     return next((tag for checksum, tag in recorded.items() if digest.startswith(checksum)), None)
 
 
 def openai_download(name: str, tag: str | None) -> Path | None:
     """The file of a tag of OpenAI's where their own package keeps it, if it is there and whole."""
     path, checksum = _openai_file(name, tag)
-    return path if path and _sha256(path) == checksum else None
+    return path if path and sha256(path) == checksum else None
 
 
 def needs_quick_gelu(name: str, tag: str | None) -> bool:
@@ -134,8 +133,3 @@ def _openai_file(name: str, tag: str | None) -> tuple[Path, str] | tuple[None, N
     url = open_clip.get_pretrained_url(base_name(name), tag or "") or ""
     path, found = Path.home() / ".cache" / "clip" / url.rpartition("/")[2], _CHECKSUM.search(url)
     return (path, found["openai"]) if found and found["openai"] and path.is_file() else (None, None)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

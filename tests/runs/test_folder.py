@@ -13,6 +13,7 @@ from mgdmkit.runs.folder import (
     cause,
     claim,
     load_checkpoint,
+    load_tensors,
     read_json,
     reading,
     save_checkpoint,
@@ -205,3 +206,25 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys):
     with pytest.raises(FolderError, match="damaged"):
         load_checkpoint(tmp_path / "c.pt", *new())
     assert "code from a file was run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "another folder's"])
+def test_tensors_that_are_not_what_was_written_are_refused(tmp_path, damage):
+    path = save_tensors(tmp_path / "a" / "t.safetensors", {"x": torch.ones(3)})
+    save_tensors(tmp_path / "a" / "u.safetensors", {"x": torch.ones(4)})
+    assert load_tensors(path)["x"].equal(torch.ones(3))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    other = save_tensors(tmp_path / "b" / "t.safetensors", {"x": torch.zeros(3)}).read_bytes()
+    path.write_bytes(data if damage == "a flipped bit" else other)
+    with pytest.raises(FolderError, match=r"t\.safetensors is damaged \(it is not what was written, by .*sha256\.json"):
+        with reading(path, "make it anew"):
+            load_tensors(path)
+    assert len(load_tensors(path.with_name("u.safetensors"))["x"]) == 4
+    (tmp_path / "a" / "sha256.json").write_text("{")
+    with pytest.raises(
+        FolderError, match=r"sha256\.json is damaged .*or delete it: then the files beside it are taken"
+    ):
+        load_tensors(path)
+    (tmp_path / "a" / "sha256.json").unlink()
+    assert len(load_tensors(path)["x"]) == 3, "as in a folder from before these records"
