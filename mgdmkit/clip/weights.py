@@ -6,11 +6,15 @@ other the name has to tell: ViT-L-14-quickgelu as open_clip has it, or ViT-L-14-
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import open_clip
+import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file
+from torch import Tensor
 
 from mgdmkit.clip.small import SMALL
 from mgdmkit.runs.folder import cause, sha256
@@ -87,6 +91,53 @@ def published_tag(name: str, path: Path) -> str | None:
             recorded[found["openai"] or found["open_clip"]] = tag
     digest = sha256(path) if recorded else ""
     return next((tag for checksum, tag in recorded.items() if digest.startswith(checksum)), None)
+
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Under which training scripts keep the weights, beside their optimiser and the like."""
+
+
+def plain_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The weights of a checkpoint by the names of a bare CLIP, and whether anything was around them.
+
+    Every CLIP has one `logit_scale`: what stands before it stands before all of its weights, and what begins otherwise
+    is not of the CLIP. No code of the file is run; errors are those of torch and safetensors.
+    """
+    if path.suffix == ".safetensors":
+        held = load_file(path)
+    else:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    wrapper = next((key for key in WRAPPERS if isinstance(held, dict) and isinstance(held.get(key), dict)), None)
+    held = held[wrapper] if wrapper else held
+    if not isinstance(held, dict) or not any(isinstance(value, Tensor) for value in held.values()):
+        raise ValueError("it holds no weights by name, as model.state_dict() gives them")
+    weights = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
+    scales = [name for name in weights if f".{name}".endswith(".logit_scale")]
+    prefix = scales[0].removesuffix("logit_scale") if len(scales) == 1 else ""
+    bare = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    return bare, bool(wrapper or prefix)
+
+
+def misfit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str | None:
+    """Why weights are not those of a model with `own`, in one line; None where names and shapes agree."""
+    if any(name.startswith("vision_model.") for name in weights):
+        return (
+            "it is in the form of Hugging Face's transformers, which the kit does not read; give the same weights in "
+            "open_clip's form (a pretrained tag, or open_clip_model.safetensors of the same repository)"
+        )
+    if any(name.startswith("image_encoder.") for name in weights):
+        return (
+            "its CLIP is taken apart (image_encoder., text_encoder.), as ViFi-CLIP and prompt learners keep it, "
+            "without all of the text encoder; give it as one CLIP (visual., transformer., token_embedding.weight)"
+        )
+    missing, more = ([name for name in a if name not in b] for a, b in ((own, weights), (weights, own)))
+    if missing:
+        there = f"; {len(more)} others are there, first {more[0]!r}" if more else ""
+        return f"{len(missing)} of its {len(own)} weights are missing, first {missing[0]!r}{there}"
+    for name, tensor in own.items():
+        if tensor.numel() > 1 and tensor.shape != weights[name].shape:  # a scale may be a number or a list of one
+            return f"{name} is {tuple(weights[name].shape)} there, {tuple(tensor.shape)} in the model: another size"
+    return f"{len(more)} weights are there that it does not have, first {more[0]!r}" if more else None
 
 
 def openai_download(name: str, tag: str | None) -> Path | None:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from mgdmkit.config import write_text_atomic
 
-
 CHECKSUMS = "sha256.json"
 """In every folder with tensors, beside its recipe: the sha256 of each of them, by name. A flipped bit, or the file of
 another folder, has the right shape."""

@@ -61,7 +61,11 @@ def folder(tmp_path_factory) -> Path:
 def test_a_small_clip_comes_back_from_its_folder(folder):
     clip = load_clip(str(folder))
     assert_same(ours(clip), encode(new_small_clip(3), clip.preprocess, clip.tokenizer))
-    assert sorted(path.name for path in folder.iterdir()) == ["open_clip_config.json", "open_clip_model.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "open_clip_config.json",
+        "open_clip_model.safetensors",
+        "sha256.json",
+    ]
 
 
 def test_open_clip_itself_opens_the_folder(folder):
