@@ -39,6 +39,7 @@ from mgdmkit.clip.weights import (
     needs_quick_gelu,
     open_clip_name,
     openai_download,
+    other_size,
     plain_weights,
     published_tag,
     tags_of,
@@ -219,7 +220,7 @@ def _load_file(name: str, path: Path, device: str) -> Parts:
         told = weights and misfit(weights, _create(open_clip_name(name), "cpu", pretrained_text=False)[0].state_dict())
         raise ClipWeightsError(f"{path} does not hold weights of {name}: {told or _unfit(error)}") from error
     # open_clip stretches the positions of another size without a word.
-    if weights and "positional_embedding" in weights and (told := misfit(weights, parts[0].state_dict())):
+    if weights and (told := other_size(weights, parts[0].state_dict())):
         raise ClipWeightsError(f"{path} does not hold weights of {name}: {told}")
     return parts
 

@@ -134,10 +134,18 @@ def misfit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str | No
     if missing:
         there = f"; {len(more)} others are there, first {more[0]!r}" if more else ""
         return f"{len(missing)} of its {len(own)} weights are missing, first {missing[0]!r}{there}"
-    for name, tensor in own.items():
-        if tensor.numel() > 1 and tensor.shape != weights[name].shape:  # a scale may be a number or a list of one
-            return f"{name} is {tuple(weights[name].shape)} there, {tuple(tensor.shape)} in the model: another size"
+    if told := other_size(weights, own):
+        return told
     return f"{len(more)} weights are there that it does not have, first {more[0]!r}" if more else None
+
+
+def other_size(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str | None:
+    """Which weight has another shape than a model's of the same name; None for none."""
+    for name in (name for name in own if name in weights):
+        there, here = tuple(weights[name].shape), tuple(own[name].shape)
+        if own[name].numel() > 1 and there != here:  # a scale may be a number or a list of one
+            return f"{name} is {there} there, {here} in the model: another size"
+    return None
 
 
 def openai_download(name: str, tag: str | None) -> Path | None:
