@@ -246,8 +246,8 @@ def _read_labels(run: Path) -> dict[str, Any]:
     )
     held = read_json(path, cure, keys=("classes", "prompt", "clip"))
     with reading(path, cure):
-        check_sha256(path)
         held["clip"] = {key: held["clip"][key] for key in ("name", "pretrained", "fingerprint")}
+        check_sha256(path)
     return held
 
 
