@@ -17,6 +17,7 @@ from torch import Tensor
 from mgdmkit.config import check_choice, write_text_atomic
 
 HEADER = ["video", "label", "positive_rank", "positive_score"]  # of the CSV, before the negatives
+CLIP = "clip_fingerprint"  # the column behind them: which CLIP they are of
 EASIEST_OF = 9  # "3 (bot)" of the paper are the last three of the nine hardest: ranks 7-9
 
 
@@ -76,7 +77,7 @@ def mine_negatives(
         chunk_size: videos per step; it does not change the result.
     Raises:
         ValueError: when the depth goes beyond what the corpus or the exclusions leave to a video, an index lies
-            outside, or the shapes do not agree.
+            outside, the shapes do not agree, or a video's scores are not finite.
     """
     n, N = len(text_features), len(labels)
     if not 0 < depth < n:
@@ -100,15 +101,17 @@ def mine_negatives(
                 f"depth={depth}: the exclusions leave {count} of {n} labels to the video {name}; "
                 f"mine with depth={count} or less, exclude fewer labels, or take a larger corpus"
             )
-    parts = [
-        _rank(
-            zero_shot_logits(features[rows].to(text_features), text_features, logit_scale),
-            labels[rows],
-            _barred(pairs, of_videos, labels[rows].cpu(), rows, n),
-            depth,
-        )
-        for rows in chunks
-    ]
+    parts = []
+    for rows in chunks:
+        logits = zero_shot_logits(features[rows].to(text_features), text_features, logit_scale)
+        bad = (~logits.isfinite().all(dim=1)).nonzero()
+        if len(bad):
+            i = rows.start + int(bad[0])
+            raise ValueError(
+                f"the scores of the video {names[i] if names else f'number {i}'} are not finite (NaN or infinity): its "
+                f"features or the texts' are not; make them anew with `mgdm features`"
+            )
+        parts.append(_rank(logits, labels[rows], _barred(pairs, of_videos, labels[rows].cpu(), rows, n), depth))
     return Negatives(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
@@ -175,32 +178,53 @@ def random_negatives(labels: Tensor, num_labels: int, k: int, generator: torch.G
 
 
 def save_negatives(
-    path: Path, negatives: Negatives, video_ids: Sequence[str], labels: Tensor, label_names: Sequence[str]
+    path: Path,
+    negatives: Negatives,
+    video_ids: Sequence[str],
+    labels: Tensor,
+    label_names: Sequence[str],
+    clip_fingerprint: str | None = None,
 ) -> Path:
-    """Write a CSV to read and to edit: video, label, its rank and score, then `label:score`, hardest first."""
-    depth = negatives.indices.shape[1]
+    """Write `negatives_csv`."""
+    write_text_atomic(path, negatives_csv(negatives, video_ids, labels, label_names, clip_fingerprint))
+    return path
+
+
+def negatives_csv(
+    negatives: Negatives,
+    video_ids: Sequence[str],
+    labels: Tensor,
+    label_names: Sequence[str],
+    clip_fingerprint: str | None = None,
+) -> str:
+    """A CSV to read and to edit: video, label, its rank and score, then `label:score`, hardest first; then the CLIP."""
+    depth, of_clip = negatives.indices.shape[1], [clip_fingerprint] if clip_fingerprint else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEADER, *(f"negative_{j}" for j in range(1, depth + 1))])
+    writer.writerow([*HEADER, *(f"negative_{j}" for j in range(1, depth + 1)), *([CLIP] if of_clip else [])])
     for i, video in enumerate(video_ids):
         pairs = zip(negatives.indices[i].tolist(), negatives.scores[i].tolist(), strict=True)
         cells = [f"{label_names[j]}:{score:.6g}" for j, score in pairs]
         own = [label_names[labels[i]], int(negatives.positive_rank[i]), f"{negatives.positive_score[i]:.6g}"]
-        writer.writerow([video, *own, *cells])
-    write_text_atomic(path, text.getvalue())
-    return path
+        writer.writerow([video, *own, *cells, *of_clip])
+    return text.getvalue()
 
 
 def load_negatives(
-    path: Path, video_ids: Sequence[str], label_names: Sequence[str], labels: Tensor | None = None
+    path: Path,
+    video_ids: Sequence[str],
+    label_names: Sequence[str],
+    labels: Tensor | None = None,
+    clip_fingerprint: str | None = None,
 ) -> Negatives:
     """Read `save_negatives`' CSV for the given videos, in their order; labels are found by name.
 
     Args:
         label_names: the n labels of the corpus; the indices that come back are places in it.
         labels: (N,) each video's true label: checked against the file, and never among its negatives.
+        clip_fingerprint: the CLIP in use: what another one found hard means nothing to it.
     Raises:
-        FileNotFoundError, ValueError: naming the file, and the videos or labels that do not agree with it.
+        FileNotFoundError, ValueError: naming the file, and the videos, labels or CLIP that do not agree with it.
     """
     by_video = _read(path)
     if missing := [video for video in video_ids if video not in by_video]:
@@ -214,6 +238,11 @@ def load_negatives(
         if label is not None and row.label != label:
             raise ValueError(
                 f"{path}: {video!r} is {row.label!r} there and {label!r} here; mine again with `mgdm mine`"
+            )
+        if clip_fingerprint and row.clip not in ("", clip_fingerprint):
+            raise ValueError(
+                f"{path} was mined with another CLIP ({row.clip}) than the one in use ({clip_fingerprint}); mine again "
+                f"with `mgdm mine` on this one's features"
             )
         if label in row.names or len(set(row.names)) < len(row.names):
             raise ValueError(f"{path}: the negatives of {video!r} hold its own label or one label twice: {row.names}")
@@ -233,6 +262,8 @@ class _Row(NamedTuple):
     score: float
     names: list[str]
     scores: list[float]
+    clip: str
+    """Fingerprint of the CLIP that mined them; "" where the file does not tell."""
 
 
 def _read(path: Path) -> dict[str, _Row]:
@@ -250,18 +281,28 @@ def _read(path: Path) -> dict[str, _Row]:
     rows: dict[str, _Row] = {}
     for number, cells in enumerate(lines, start=2):
         try:
-            if cells and rows.setdefault(cells[0], row := _row(cells, len(header))) is not row:
+            if cells and rows.setdefault(cells[0], row := _row(cells, header)) is not row:
                 raise ValueError(f"{cells[0]!r} stands in more than one row")
         except ValueError as error:
             raise ValueError(f"{path}, line {number} is damaged ({error}); mend it, or {again}") from error
     return rows
 
 
-def _row(cells: list[str], columns: int) -> _Row:
-    if len(cells) != columns:
-        raise ValueError(f"{len(cells)} cells, where the header has {columns}")
+def _row(cells: list[str], header: list[str]) -> _Row:
+    if len(cells) != len(header):
+        raise ValueError(f"{len(cells)} cells, where the header has {len(header)}")
     _, label, rank, score, *negatives = cells
+    clip = negatives.pop() if header[-1] == CLIP else ""
     if bare := [cell for cell in negatives if ":" not in cell]:
         raise ValueError(f"{bare[0]!r} is not label:score")
     pairs = [cell.rsplit(":", 1) for cell in negatives]
-    return _Row(label, int(rank), float(score), [name for name, _ in pairs], [float(score) for _, score in pairs])
+    scores = [_share(value) for _, value in pairs]
+    if int(rank) < 0:
+        raise ValueError(f"the rank {rank} is negative")
+    return _Row(label, int(rank), _share(score), [name for name, _ in pairs], scores, clip)
+
+
+def _share(score: str) -> float:
+    if not 0 <= float(score) <= 1:  # nor NaN
+        raise ValueError(f"the score {score!r} is not between 0 and 1")
+    return float(score)

@@ -182,7 +182,7 @@ def mine(
             column id keeps a row to one clip.
         clip: The CLIP that made the features, for labels that it has not read yet; where it was then, if not given.
     """
-    from mgdmkit.clip.backbone import load_clip
+    from mgdmkit.clip.backbone import ClipWeightsError, load_clip
     from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
     from mgdmkit.data.corpus import mining_corpus, read_corpus
     from mgdmkit.data.exclusions import locate, read_exclusions
@@ -196,7 +196,17 @@ def mine(
         if missing_texts(features, labels):
             made_by = read_recipe(features)
             backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
-            encode_texts(features, labels, load_clip(*backbone, device=str(choose_device(device))))
+            try:
+                opened = load_clip(*backbone, device=str(choose_device(device)))
+            except ClipWeightsError as error:
+                if clip:
+                    raise
+                raise ClipWeightsError(
+                    f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be "
+                    f"opened. If it lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained "
+                    f"TAG_OR_FILE.\n{error}"
+                ) from error
+            encode_texts(features, labels, opened)
     depth = min(DEPTH, len(labels) - 1) if depth is None else depth
     negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
     if corpus:

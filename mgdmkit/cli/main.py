@@ -104,9 +104,12 @@ def _out_of_memory(error: Exception) -> str | None:
     from mgdmkit.runs.folder import cause
 
     told = str(error)
+    killed = isinstance(error, RuntimeError) and "DataLoader worker" in told  # as the system does where memory runs out
     lacking = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
     )
+    if killed:
+        return f"a process that decodes was ended, most likely for want of memory ({cause(error)}); try --workers 1"
     if not lacking:
         return None
     cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")

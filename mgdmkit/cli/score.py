@@ -1,7 +1,6 @@
 """What a run is worth and what it sees: `mgdm evaluate` and `mgdm predict`."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,9 @@ def evaluate(
 ) -> None:
     """Score a run, or frozen CLIP without one, on exactly the clips of a split.
 
-    A run is tested on the official split that it was trained on, which need not be given; another one is refused.
+    A run is tested on the official split that it was trained on, which need not be given; another one is refused, as
+    are features of another CLIP or number of frames. Scores on other classes, clips or another prompt than the
+    training's go into a file of their own.
 
     Args:
         features: Folder made by `mgdm features`; of the run's own CLIP (RUN/clip) for one made by `mgdm finetune`.
@@ -33,6 +34,7 @@ def evaluate(
         inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
             the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
     """
+    from mgdmkit.evaluation.recognizer import check_scores
     from mgdmkit.evaluation.scores import score
     from mgdmkit.inference import predict
     from mgdmkit.mining import zero_shot_logits
@@ -42,15 +44,19 @@ def evaluate(
     if run is None:
         if inference:
             raise ValueError(f"--inference {inference} is of a --run; zero-shot CLIP has none, leave it out")
-        cached = _features_for(None, features, manifest, split, official_split, device)
+        cached, _ = _features_for(None, features, manifest, split, official_split, device)
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
         name = f"split{official_split}-{split}" if official_split else split
     else:
         model, k, path = load_model(run, device), read_run(run)["train"]["k"], run
-        cached = _features_for(run, features, manifest, split, official_split, device)
+        cached, other = _features_for(run, features, manifest, split, official_split, device)
         options = {"text_features": cached.text_features, "inference": inference, "k": k}
         logits = map_rows(lambda frames: predict(model, frames, **options), cached.frame_features)
         name = f"{split}-{inference}" if inference else split
+        if other:
+            print(f"another evaluation than the run's own: {other.told}")
+            name += f"-other-{other.name}"
+    check_scores(logits, list(cached.clips["id"]))
     path /= f"scores-{name}.json"
     scores = score(logits, cached.labels)
     print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
@@ -60,25 +66,29 @@ def evaluate(
 
 
 def _features_for(run, features, manifest, split: str, official_split: int | None, device: str):
-    from mgdmkit.clip.features import load_features
-    from mgdmkit.data.manifest import read_manifest, take_official_split
+    """The clips of the split, and what makes scoring the run on them another evaluation than its own, if anything."""
+    from mgdmkit.clip.features import load_features, read_clips, read_recipe
+    from mgdmkit.data.manifest import read_manifest
+    from mgdmkit.evaluation import recognizer
     from mgdmkit.evaluation.official_split import split_to_score
     from mgdmkit.training.finetuning import check_features, finetuned_features, is_finetuned
 
     if (features is None) == (manifest is None):
         raise ValueError("give either --features or, for a run made by `mgdm finetune`, --manifest")
     if features:
+        number, other = official_split, None
         if run:
             check_features(run, features)
-        cached = load_features(features)
-        number = split_to_score(run, cached.clips, official_split) if run else official_split
-        clips = take_official_split(cached.clips, number, features / "clips.csv")
-        return replace(cached, clips=clips).split(split)
+            other = recognizer.check_features(run, read_recipe(features), features)
+            number = split_to_score(run, read_clips(features), official_split)
+        return load_features(features, number, split), other
     if not run or not is_finetuned(run):
         raise ValueError("--manifest is for a --run made by `mgdm finetune`, which has its own CLIP; give --features")
     clips = read_manifest(manifest, official_split=official_split).table
     number = split_to_score(run, clips, official_split)
-    return finetuned_features(run, read_manifest(manifest, split, official_split=number), device=device)
+    tested = read_manifest(manifest, split, official_split=number)
+    cached, folder = finetuned_features(run, tested, device=device), run / f"features-{tested.fingerprint()}"
+    return cached, recognizer.check_features(run, read_recipe(folder), folder)
 
 
 def predict(

@@ -35,11 +35,11 @@ class Run:
 
         return read_corpus(self.corpus).labels if self.corpus else negative_names(self.mined) if self.mined else ()
 
-    def negatives(self, ids: Sequence[str], labels: Sequence[str], own):
+    def negatives(self, ids: Sequence[str], labels: Sequence[str], own, clip_fingerprint: str | None):
         """The mined negatives of clips by their ids, as indices of `labels`; `own` are the clips' true ones."""
         from mgdmkit.mining import load_negatives
 
-        return load_negatives(self.mined, ids, labels, own) if self.mined else None
+        return load_negatives(self.mined, ids, labels, own, clip_fingerprint) if self.mined else None
 
 
 Common = Annotated[Run, tyro.conf.arg(name="")]
@@ -53,20 +53,21 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
         model: The model.
         training: The training.
     """
-    from mgdmkit.clip.features import corpus_texts, load_features, read_recipe
+    from mgdmkit.clip.features import corpus_texts, load_features, read_clips, read_recipe
     from mgdmkit.evaluation.official_split import split_in_force
     from mgdmkit.evaluation.recognizer import write_labels
     from mgdmkit.runs.processes import is_main
     from mgdmkit.training.loop import Videos, train
 
     model, training = map(_checked, (model, training))
-    cached = load_features(features, run.official_split)
+    clips = read_clips(features, run.official_split)
+    names = [name for name in ("train", "val") if name in {"train", *clips["split"]}]  # without "train" it says so
+    parts = {name: load_features(features, run.official_split, name) for name in names}
+    cached = parts["train"]
     D, T = cached.text_features.shape[1], cached.frame_features.shape[1]
     for field, own in (("dim", D), ("frames", T)):
         if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
             raise ValueError(f"--{field} {getattr(model, field)}: the features have {own}; leave --{field} out")
-    there = {"train", *cached.clips["split"]}  # without clips to train on, `split` raises and lists what there is
-    parts = {name: cached.split(name) for name in ("train", "val") if name in there}
     texts = corpus_texts(features, run.labels())
     videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
     train(
@@ -75,10 +76,12 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
         videos["train"],
         texts.text_features,
         run.out,
-        negatives=run.negatives(list(parts["train"].clips["id"]), texts.labels, videos["train"].labels),
+        negatives=run.negatives(
+            list(cached.clips["id"]), texts.labels, videos["train"].labels, cached.clip_fingerprint
+        ),
         validation=videos.get("val"),
         classes=len(cached.classes),
-        official_split=run.official_split or split_in_force(cached.clips),
+        official_split=run.official_split or split_in_force(clips),
         device=run.device,
     )
     if is_main():
@@ -133,7 +136,7 @@ def train_clips(
         backbone,
         clips,
         run.out,
-        negatives=run.negatives(list(clips.table["id"]), labels, label_indices(clips)),
+        negatives=run.negatives(list(clips.table["id"]), labels, label_indices(clips), backbone.fingerprint),
         corpus=corpus,
         validation=validation,
         official_split=run.official_split or split_in_force(every),

@@ -11,11 +11,13 @@ import logging
 import pickle
 import re
 import socket
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -23,6 +25,7 @@ import open_clip
 import torch
 from huggingface_hub import constants
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mgdmkit.clip.small import SMALL, new_small_clip, shipped_weights, small_config
@@ -31,15 +34,24 @@ from mgdmkit.clip.weights import (
     ClipWeightsWarning,
     check_folder,
     doubt,
+    misfit,
     missing_weights,
     needs_quick_gelu,
     open_clip_name,
     openai_download,
+    other_size,
+    plain_weights,
     published_tag,
     tags_of,
 )
 from mgdmkit.config import check_choice
-from mgdmkit.runs.folder import cause
+from mgdmkit.data.corpus import words
+from mgdmkit.runs.folder import cause, check_sha256
+
+
+class ClipTextWarning(UserWarning):
+    """Two texts that a CLIP can't tell apart."""
+
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """What encoding computes in, and what autocast takes for it."""
@@ -90,10 +102,32 @@ class FrozenClip:
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> Tensor:
-        """n sentences -> (n, D) float32 `text_features`, on the CPU, not normalised."""
-        tokens = self.tokenizer(list(texts)).to(self.device)
+        """n sentences -> (n, D) float32 `text_features`, on the CPU, not normalised.
+
+        `ClipWeightsError` for a sentence whose embedding is not finite. `ClipTextWarning` names two different ones that
+        come out the same, or are the same words.
+        """
+        tokens = self.tokenizer(list(texts))
         with self._computing():
-            return torch.cat([self.model.encode_text(part).float().cpu() for part in tokens.split(batch_size)])
+            parts = [self.model.encode_text(part.to(self.device)).float().cpu() for part in tokens.split(batch_size)]
+        features = torch.cat(parts)
+        self.check_finite(features, texts)
+        _tell_alike(texts, tokens, features)
+        return features
+
+    def check_finite(self, features: Tensor, names: Sequence[str]) -> None:
+        """`ClipWeightsError` for features (n, ...) that are not finite, naming the first."""
+        bad = (~features.flatten(1).isfinite().all(dim=1)).nonzero()
+        if len(bad):
+            raise ClipWeightsError(
+                f"{self.name} makes numbers that are not finite (NaN or infinity) of {names[int(bad[0])]!r}, computing "
+                f"in {self.precision}; "
+                + (
+                    "give --precision bf16 or fp32"
+                    if self.precision == "fp16"
+                    else "take another CLIP, or put back a good copy of this one"
+                )
+            )
 
     def _computing(self) -> AbstractContextManager:
         dtype = PRECISIONS[self.precision]
@@ -122,6 +156,7 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     """
     model, preprocess, tokenizer = _load(name, pretrained, device)
     model.eval().requires_grad_(False)
+    _check_numbers(f"{name} {pretrained}" if pretrained else name, model, preprocess)
     if (scale := float(model.logit_scale.exp())) > 100.1:  # 100 comes out of a logarithm in half precision as 100.03
         warnings.warn(
             f"{name} has a logit scale of {scale:.1f}; the kit takes 100, the most that CLIP allows itself",
@@ -175,10 +210,28 @@ def _load_file(name: str, path: Path, device: str) -> Parts:
         raise ClipWeightsError(refused)
     # A TorchScript archive is no plain list of weights, but its checksum says that it is OpenAI's.
     options = {"force_quick_gelu": needs_quick_gelu(name, tag), "weights_only": tag != "openai"}
+    weights, wrapped = None, False
     try:
-        return _create(open_clip_name(name), device, pretrained=str(path), **options)
+        if tag is None and path.suffix not in (".npz", ".npy"):  # big_vision's, for open_clip alone
+            weights, wrapped = plain_weights(path)
+        with _bare_file(weights) if wrapped else nullcontext(path) as bare:
+            parts = _create(open_clip_name(name), device, pretrained=str(bare), **options)
     except Exception as error:
-        raise ClipWeightsError(f"{path} does not hold weights of {name}: {_unfit(error)}") from error
+        told = weights and misfit(weights, _create(open_clip_name(name), "cpu", pretrained_text=False)[0].state_dict())
+        raise ClipWeightsError(f"{path} does not hold weights of {name}: {told or _unfit(error)}") from error
+    # open_clip stretches the positions of another size without a word.
+    if weights and (told := other_size(weights, parts[0].state_dict())):
+        raise ClipWeightsError(f"{path} does not hold weights of {name}: {told}")
+    return parts
+
+
+@contextmanager
+def _bare_file(weights: dict[str, Tensor]) -> Iterator[Path]:
+    """Weights as a file of nothing else, for open_clip, which converts what it knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, path)
+        yield path
 
 
 def _unfit(error: Exception) -> str:
@@ -206,6 +259,8 @@ def _load_folder(folder: Path, device: str) -> Parts:
             f"make them with `mgdm clip --out {folder}`"
         )
     try:
+        for path in weights:
+            check_sha256(path)
         return _create(f"local-dir:{folder}", device=device)
     except Exception as error:
         raise ClipWeightsError(
@@ -232,6 +287,51 @@ def _create(name: str, device: str, **options) -> Parts:
     finally:
         logging.disable(logging.NOTSET)
     return model, preprocess, open_clip.get_tokenizer(name)
+
+
+def _check_numbers(name: str, model: nn.Module, preprocess: Callable) -> None:
+    """`ClipWeightsError` for weights, mean or deviation that are no finite numbers."""
+    cure = "put back a good copy, or take another CLIP"
+    for weight, tensor in model.named_parameters():
+        if not tensor.isfinite().all():
+            raise ClipWeightsError(f"{name}: the weight {weight} holds numbers that are not finite; {cure}")
+    for step in getattr(preprocess, "transforms", ()):
+        if not hasattr(step, "mean"):
+            continue
+        try:
+            mean, std = torch.tensor(step.mean, dtype=torch.float), torch.tensor(step.std, dtype=torch.float)
+            sound = bool(mean.isfinite().all() and std.isfinite().all() and (std > 0).all())
+        except (TypeError, ValueError):
+            sound = False
+        if not sound:
+            raise ClipWeightsError(
+                f"{name}: mean {step.mean} and std {step.std} of the preprocessing must be finite numbers, std above "
+                f"0; mend open_clip_config.json, or {cure}"
+            )
+
+
+def _tell_alike(texts: Sequence[str], tokens: Tensor, features: Tensor) -> None:
+    """`ClipTextWarning` for different texts that are one to this CLIP: each would be the other's hardest negative."""
+    reasons = {
+        "are the same words": [words(text) or text for text in texts],
+        f"agree in the {tokens.shape[1]} tokens that the text encoder reads of them": _rows(tokens),
+        "have the same embedding": _rows(features),
+    }
+    for reason, keys in reasons.items():
+        first: dict[Any, str] = {}
+        pairs = [(first.setdefault(key, text), text) for text, key in zip(texts, keys, strict=True)]
+        if pairs := [pair for pair in pairs if pair[0] != pair[1]]:
+            warnings.warn(
+                f"{len(pairs)} pairs of texts can't be told apart: {pairs[0][0]!r} and {pairs[0][1]!r} {reason}; "
+                f"rename one of the labels, or join the two",
+                ClipTextWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def _rows(table: Tensor) -> list[bytes]:
+    return [row.tobytes() for row in table.numpy()]
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:

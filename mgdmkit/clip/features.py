@@ -6,12 +6,14 @@ A feature folder holds
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
     frames-00000.safetensors  frame_features (n, T, D) of the first clips, and so on
+    sha256.json               of each of these files, checked when it is read
 Shards are written as they are finished, so an interrupted run continues after the last whole one, with any number
 of processes; several share the missing ones. A folder made by anything else is refused: features of two backbones
 can't be told apart by their shape.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,21 +24,34 @@ import pandas as pd
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 from tqdm.auto import tqdm
 
 from mgdmkit.clip.backbone import FrozenClip
 from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import PROMPT, mining_corpus, prompts
-from mgdmkit.data.manifest import Manifest, official_splits, take_official_split
+from mgdmkit.data.manifest import SPLITS, UNUSED, Manifest, official_splits, take_official_split
 from mgdmkit.data.video import VideoError, read_segments
-from mgdmkit.runs.folder import FolderError, claim, read_json, reading, save_tensors
+from mgdmkit.runs.folder import (
+    FolderError,
+    check_sha256,
+    claim,
+    load_tensors,
+    read_json,
+    reading,
+    record_sha256,
+    save_tensors,
+)
 from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, rank, world_size
 
 RECIPE = ("clip", "clip_fingerprint", "frames", "prompt", "classes", "logit_scale")
 """What features.json says at least."""
+SAMPLING = "center of each of T equal segments"
+"""Which frames of a clip are seen."""
+HEAD = 16_384
+"""Bytes at the beginning of a file that, with its size, say which clip it is, wherever it lies."""
 _AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
 SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
 
@@ -54,6 +69,8 @@ class Features:
     classes: tuple[str, ...]
     logit_scale: float
     """The backbone's 1/tau."""
+    clip_fingerprint: str | None = None
+    """Whose features they are; None where they never were on disk."""
 
     @property
     def labels(self) -> Tensor:
@@ -67,15 +84,23 @@ class Features:
 
     def split(self, name: str) -> "Features":
         """The clips of one split; `FolderError` lists the splits there are when it is empty."""
-        rows = self.rows(name)
-        if not len(rows):
-            raise FolderError(f"no clip is in split {name!r}; there are {sorted(set(self.clips['split']))}")
-        clips = self.clips.iloc[rows].reset_index(drop=True)
-        return replace(self, frame_features=self.frame_features[rows], clips=clips)
+        rows = _rows(self.clips, name)
+        return replace(self, frame_features=self.frame_features[rows], clips=_at(self.clips, rows))
+
+
+def _rows(clips: pd.DataFrame, split: str) -> np.ndarray:
+    rows = (clips["split"] == split).to_numpy().nonzero()[0]
+    if not len(rows):
+        raise FolderError(f"no clip is in split {split!r}; there are {sorted(set(clips['split']))}")
+    return rows
+
+
+def _at(clips: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    return clips.iloc[rows].reset_index(drop=True)
 
 
 class _ClipFrames(Dataset):
-    """Decodes and preprocesses T frames of each clip of a batch; runs in workers, beside the encoder."""
+    """Decodes T frames of each clip of a batch and cuts them to size; runs in workers, beside the encoder."""
 
     def __init__(self, paths: Sequence[Path], T: int, preprocess, batch_size: int):
         self.batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
@@ -85,29 +110,55 @@ class _ClipFrames(Dataset):
         return len(self.batches)
 
     def __getitem__(self, i: int) -> Tensor:
-        """(b, T, 3, S, S)"""
+        """(b, T, 3, S, S), as `preprocess` gives them"""
         clips = (read_segments(path, self.T, mode="center") for path in self.batches[i])  # uint8 (T, H, W, 3)
         return torch.stack([torch.stack([self.preprocess(Image.fromarray(frame)) for frame in clip]) for clip in clips])
+
+
+def in_two_parts(preprocess: Callable) -> tuple[Callable[[Image.Image], Tensor], Callable[[Tensor], Tensor]]:
+    """A preprocessing as what makes bytes of a picture, for workers, and what is left, for whole batches of them.
+
+    A byte travels between processes four times as fast as a float, and the result is the same to the bit. One that does
+    not end as open_clip's do is left to the workers.
+    """
+    steps = getattr(preprocess, "transforms", ())
+    if len(steps) < 2 or not isinstance(steps[-2], transforms.ToTensor):
+        return preprocess, lambda pictures: pictures
+    *cut, _, normalise = steps
+    return transforms.Compose([*cut, _as_bytes]), lambda pictures: normalise(pictures.float().div(255))
+
+
+def _as_bytes(picture: Image.Image) -> Tensor:
+    """uint8 (3, S, S)"""
+    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
 def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[Any]:
     """Every batch in order, made by `workers` processes, each `prefetch` ahead; their `VideoError` is raised as it is.
 
     Raised in a worker it would arrive with a traceback as its message, and keep the workers: until a garbage
-    collection that waits five seconds for each.
+    collection that waits five seconds for each. Tensors travel as arrays, through a pipe: as such they would need room
+    in /dev/shm, of which a container has 64 MB.
     """
     options = {"batch_size": None, "num_workers": workers, "prefetch_factor": prefetch if workers else None}
     for batch in DataLoader(range(len(batches)), collate_fn=partial(_batch_or_error, batches), **options):
         if isinstance(batch, VideoError):
             raise batch
-        yield batch
+        yield _each(batch, np.ndarray, torch.from_numpy)
 
 
 def _batch_or_error(batches: Dataset, i: int) -> Any:
     try:
-        return batches[i]
+        return _each(batches[i], Tensor, Tensor.numpy)
     except VideoError as error:
         return error
+
+
+def _each(batch: Any, kind: type, change: Callable) -> Any:
+    """A batch, or each part of one in several, changed where it is of a kind."""
+    if isinstance(batch, tuple):
+        return tuple(_each(part, kind, change) for part in batch)
+    return change(batch) if isinstance(batch, kind) else batch
 
 
 def extract_features(
@@ -129,8 +180,8 @@ def extract_features(
         batch_size: clips per pass through the image encoder.
         workers: processes that decode; None takes one per core (its share of the cores under torchrun), at most 8.
     Raises:
-        FolderError: when `out` was made by another backbone, precision, manifest, number of frames or prompt, or no
-            longer says by which.
+        FolderError: when `out` was made by another backbone, precision, number of frames or prompt, of other clips
+            (their ids, labels, splits and files count, not where they lie), or no longer says by which.
         VideoError: naming the clip that can't be read; whole shards before it are kept.
         ValueError: for a prompt without its one `{}`, or no frames; nothing is written.
     """
@@ -142,64 +193,113 @@ def extract_features(
         "pretrained": clip.pretrained,
         "clip_fingerprint": clip.fingerprint,
         "manifest_fingerprint": manifest.fingerprint(),
+        "clips_fingerprint": _clips_fingerprint(manifest),
         "frames": frames,
-        "sampling": "center of each of T equal segments",
+        "sampling": SAMPLING,
         "prompt": prompt,
         "classes": list(manifest.classes),
         "logit_scale": clip.logit_scale,
     }
     if clip.precision != "fp32":  # named only then, so that older folders, all of fp32, are still continued
         recipe["precision"] = clip.precision
+    # CLIP and clips may move, their fingerprints may not; older folders have none of the clips without their paths.
+    free = ["clip", "pretrained", "manifest_fingerprint"]
+    if (out / "features.json").is_file() and "clips_fingerprint" not in read_recipe(out):
+        free.remove("manifest_fingerprint")
+        del recipe["clips_fingerprint"]
     columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
-        # The CLIP may move, its fingerprint may not.
-        claim(out / "features.json", recipe, ignore=("clip", "pretrained"), work=("*.safetensors",))
+        claim(out / "features.json", recipe, ignore=tuple(free), work=("*.safetensors",))
         if is_main():
             write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
-        if not _is_whole(out / "text.safetensors", sentences, "text_features"):
+            record_sha256(out / "clips.csv")
+        if not _is_whole(out / "text.safetensors", (len(sentences),), "text_features"):
             save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
-    paths = manifest.video_paths
-    missing = [shard for shard in _shards(out, len(paths)) if not _is_whole(*shard)]
+    paths, ids = manifest.video_paths, list(manifest.table["id"])
+    missing = [(path, rows) for path, rows in _shards(out, len(paths)) if not _is_whole(path, (len(rows), frames))]
     barrier()  # all have seen the same shards missing before anybody writes one
     todo = missing[rank() :: world_size()]
     total = sum(len(rows) for _, rows in todo)
     workers = min(8, local_cores()) if workers is None else workers
+    cut, rest = in_two_parts(clip.preprocess)
     with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total or not is_main()) as bar:
         for path, rows in todo:
-            decoded = _ClipFrames([paths[row] for row in rows], frames, clip.preprocess, batch_size)
+            decoded = _ClipFrames([paths[row] for row in rows], frames, cut, batch_size)
             parts = []
             for pictures in load_batches(decoded, workers):  # (b, T, 3, S, S)
-                parts.append(clip.encode_image(pictures.flatten(0, 1)).unflatten(0, (-1, frames)))
+                images = rest(pictures.flatten(0, 1).to(clip.device))
+                parts.append(clip.encode_image(images).unflatten(0, (-1, frames)))
                 bar.update(len(pictures))
-            save_tensors(path, {"frame_features": torch.cat(parts)})
+            features = torch.cat(parts)
+            clip.check_finite(features, [ids[row] for row in rows])
+            save_tensors(path, {"frame_features": features})
+    barrier()
+    if is_main() and world_size() > 1:  # each process recorded its own files, perhaps over another's record
+        for path, _ in missing:
+            record_sha256(path)
     barrier()
     return load_features(out)
 
 
-def load_features(folder: Path, official_split: int | None = None) -> Features:
-    """Read a feature folder; `FolderError` when it is missing, not finished or damaged.
+def _clips_fingerprint(manifest: Manifest) -> str:
+    """16 hex digits of a sha256 over ids, labels, splits, and size and head of the files, in order."""
 
-    A clip's features are the same in every official split: `official_split=2` takes `split2` as `split`, so that one
-    folder serves all three of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
+    def content(path: Path) -> str:
+        with path.open("rb") as file:
+            return f"{path.stat().st_size} {hashlib.sha256(file.read(HEAD)).hexdigest()}"
+
+    table = manifest.table[["id", "label", "split"]].assign(content=list(map(content, manifest.video_paths)))
+    return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
+
+
+def load_features(folder: Path, official_split: int | None = None, split: str | None = None) -> Features:
+    """Read a feature folder, or the clips of one split; `FolderError` when it is missing, not finished or damaged.
+
+    The files are mapped and the wanted rows taken, so that memory holds these and no more. A clip's features are
+    the same in every official split: `official_split=2` takes `split2` as `split`, so that one folder serves all three
+    of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
     """
-    recipe = read_recipe(folder)
-    clips = take_official_split(_read_clips(folder, recipe["classes"]), official_split, folder / "clips.csv")
-    shards, texts = _shards(folder, len(clips)), folder / "text.safetensors"
-    bad = [path for path, rows in shards if not _is_whole(path, rows)]
-    bad += [] if _is_whole(texts, recipe["classes"], "text_features") else [texts]
+    recipe, clips = read_recipe(folder), read_clips(folder, official_split)
+    rows = np.arange(len(clips)) if split is None else _rows(clips, split)
+    texts, parts = folder / "text.safetensors", []
+    for path, held in _shards(folder, len(clips)):
+        wanted = rows[(rows >= held.start) & (rows < held.stop)]
+        parts.append((path, (len(held), recipe["frames"]), wanted - held.start))
+    bad = [path for path, shape, wanted in parts if not _is_whole(path, shape, check=len(wanted) > 0)]
+    bad += [] if _is_whole(texts, (len(recipe["classes"]),), "text_features") else [texts]
     if bad:
         state = "damaged, or clips.csv is" if bad[0].exists() else "missing"
         raise FolderError(
             f"the features at {folder} are not finished: {len(bad)} parts are missing or damaged, first {bad[0].name} "
             f"({state}); {_AGAIN}"
         )
-    frame_features = torch.cat([load_file(path)["frame_features"] for path, _ in shards])
-    text_features = load_file(texts)["text_features"]
-    return Features(frame_features, text_features, clips, tuple(recipe["classes"]), recipe["logit_scale"])
+    text_features = _finite(load_tensors(texts)["text_features"], recipe["classes"], texts)
+    clips = _at(clips, rows)
+    frame_features, done = torch.empty(len(rows), recipe["frames"], text_features.shape[1]), 0
+    for path, _, wanted in parts:
+        if n := len(wanted):
+            with safe_open(path, "pt") as file:
+                frame_features[done : done + n] = file.get_tensor("frame_features")[wanted]
+            _finite(frame_features[done : done + n], clips["id"].iloc[done : done + n], path)
+            done += n
+    made_by = recipe["logit_scale"], recipe["clip_fingerprint"]
+    return Features(frame_features, text_features, clips, tuple(recipe["classes"]), *made_by)
 
 
-def _read_clips(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
-    path = folder / "clips.csv"
+def _finite(features: Tensor, names: Sequence[str], path: Path) -> Tensor:
+    """Features (n, ...) as they are; `FolderError` names the file and whose are not finite."""
+    bad = (~features.flatten(1).isfinite().all(dim=1)).nonzero()
+    if len(bad):
+        raise FolderError(
+            f"{path} holds numbers that are not finite (NaN or infinity), first of {list(names)[int(bad[0])]!r}; "
+            f"delete the file, make sure of the CLIP's weights, and {_AGAIN}"
+        )
+    return features
+
+
+def read_clips(folder: Path, official_split: int | None = None) -> pd.DataFrame:
+    """The clips of a feature folder, a row each: id, label, split; errors as for `load_features`."""
+    path, classes = folder / "clips.csv", read_recipe(folder)["classes"]
     with reading(path, _AGAIN):
         clips = pd.read_csv(path, dtype=str, keep_default_na=False)
         if missing := [name for name in ("id", "label", "split") if name not in clips]:
@@ -208,7 +308,13 @@ def _read_clips(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
             raise ValueError(f"the label {unknown[0]!r} is none of the classes in features.json")
         if clips.empty:
             raise ValueError("it lists no clip")
-    return clips
+        for column in ("split", *official_splits(list(clips))):
+            if unknown := sorted(set(clips[column]) - {*SPLITS, UNUSED}):
+                raise ValueError(f"{column} {unknown[0]!r} is none of {', '.join((*SPLITS, UNUSED))}")
+        if clips["id"].duplicated().any():
+            raise ValueError(f"{clips['id'][clips['id'].duplicated()].iloc[0]!r} stands in more than one row")
+        check_sha256(path)
+    return take_official_split(clips, official_split, path)
 
 
 class CorpusTexts(NamedTuple):
@@ -234,8 +340,12 @@ def corpus_texts(folder: Path, labels: Iterable[str] = ()) -> CorpusTexts:
         )
     others = _other_texts(folder)
     with reading(folder / "text.safetensors", _AGAIN):
-        own = load_file(folder / "text.safetensors")["text_features"]
-    return CorpusTexts(corpus, torch.cat([own, *(others[label][None] for label in corpus[len(classes) :])]))
+        own = _finite(load_tensors(folder / "text.safetensors")["text_features"], classes, folder / "text.safetensors")
+    more = corpus[len(classes) :]
+    if not more:
+        return CorpusTexts(corpus, own)
+    encoded = _finite(torch.stack([others[label] for label in more]), more, folder / "labels.safetensors")
+    return CorpusTexts(corpus, torch.cat([own, encoded]))
 
 
 def missing_texts(folder: Path, labels: Iterable[str]) -> list[str]:
@@ -263,8 +373,8 @@ def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
 
 def _other_texts(folder: Path) -> dict[str, Tensor]:
     try:
-        return load_file(folder / "labels.safetensors")
-    except (FileNotFoundError, SafetensorError):  # damaged: encoded again
+        return load_tensors(folder / "labels.safetensors")
+    except (FileNotFoundError, SafetensorError, ValueError):  # damaged: encoded again
         return {}
 
 
@@ -283,10 +393,18 @@ def _shards(folder: Path, n: int) -> list[tuple[Path, range]]:
     return [(folder / f"frames-{i:05d}.safetensors", of_file) for i, of_file in enumerate(rows)]
 
 
-def _is_whole(path: Path, rows: Sequence, name: str = "frame_features") -> bool:
-    """Is a file there, with so many rows? One that something else than us has damaged is computed again."""
+def _is_whole(path: Path, shape: tuple[int, ...], name: str = "frame_features", *, check: bool = True) -> bool:
+    """Is a file there, of a shape that begins so? One that something else than us has damaged is computed again.
+
+    Args:
+        check: its content, too, by the recorded sha256.
+    """
     try:
+        path.open("rb").close()  # safetensors calls what it may not read missing
         with safe_open(path, "pt") as file:
-            return file.get_slice(name).get_shape()[0] == len(rows)
-    except (FileNotFoundError, SafetensorError):
+            whole = tuple(file.get_slice(name).get_shape()[: len(shape)]) == shape
+        if whole and check:
+            check_sha256(path)
+    except (FileNotFoundError, SafetensorError, ValueError):
         return False
+    return whole

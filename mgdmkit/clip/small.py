@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mgdmkit.config import write_text_atomic
-from mgdmkit.runs.folder import save_tensors
+from mgdmkit.runs.folder import load_tensors, reading, save_tensors
 
 SMALL = "small"
 """The name under which `load_clip` opens it."""
@@ -50,7 +50,8 @@ def save_small_clip(model: nn.Module, folder: Path) -> Path:
 
 def shipped_weights() -> dict[str, Tensor]:
     """The state dict of the small CLIP that comes with the package, in float32."""
-    packed = load_file(WEIGHTS)
+    with reading(WEIGHTS, "install mgdmkit again"):
+        packed = load_tensors(WEIGHTS)
     rows, ids = packed.pop(TOKENS).float(), packed.pop(f"{TOKENS}.ids").long()
     sizes = small_config()["model_cfg"]["text_cfg"]
     # Whole numbers, which every processor draws alike, with the deviation of open_clip's fresh rows.

@@ -5,16 +5,19 @@ one makes every feature a little wrong without an error. Files whose checksum op
 other the name has to tell: ViT-L-14-quickgelu as open_clip has it, or ViT-L-14-gelu, which is the kit's own spelling.
 """
 
-import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import open_clip
+import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file
+from torch import Tensor
 
 from mgdmkit.clip.small import SMALL
-from mgdmkit.runs.folder import cause
+from mgdmkit.runs.folder import cause, sha256
 
 _CHECKSUM = re.compile(r"/clip/models/(?P<openai>[0-9a-f]{64})/|/open_clip/.*-(?P<open_clip>[0-9a-f]{8})\.pth?$")
 """In the address of a file: OpenAI's whole sha256, or the beginning of it."""
@@ -86,14 +89,69 @@ def published_tag(name: str, path: Path) -> str | None:
     for tag in open_clip.list_pretrained_tags_by_model(base):
         if found := _CHECKSUM.search(open_clip.get_pretrained_url(base, tag) or ""):
             recorded[found["openai"] or found["open_clip"]] = tag
-    digest = _sha256(path) if recorded else ""
+    digest = sha256(path) if recorded else ""
     return next((tag for checksum, tag in recorded.items() if digest.startswith(checksum)), None)
+
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Under which training scripts keep the weights, beside their optimiser and the like."""
+
+
+def plain_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The weights of a checkpoint by the names of a bare CLIP, and whether anything was around them.
+
+    Every CLIP has one `logit_scale`: what stands before it stands before all of its weights, and what begins otherwise
+    is not of the CLIP. No code of the file is run; errors are those of torch and safetensors.
+    """
+    if path.suffix == ".safetensors":
+        held = load_file(path)
+    else:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    wrapper = next((key for key in WRAPPERS if isinstance(held, dict) and isinstance(held.get(key), dict)), None)
+    held = held[wrapper] if wrapper else held
+    if not isinstance(held, dict) or not any(isinstance(value, Tensor) for value in held.values()):
+        raise ValueError("it holds no weights by name, as model.state_dict() gives them")
+    weights = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
+    scales = [name for name in weights if f".{name}".endswith(".logit_scale")]
+    prefix = scales[0].removesuffix("logit_scale") if len(scales) == 1 else ""
+    bare = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    return bare, bool(wrapper or prefix)
+
+
+def misfit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str | None:
+    """Why weights are not those of a model with `own`, in one line; None where names and shapes agree."""
+    if any(name.startswith("vision_model.") for name in weights):
+        return (
+            "it is in the form of Hugging Face's transformers, which the kit does not read; give the same weights in "
+            "open_clip's form (a pretrained tag, or open_clip_model.safetensors of the same repository)"
+        )
+    if any(name.startswith("image_encoder.") for name in weights):
+        return (
+            "its CLIP is taken apart (image_encoder., text_encoder.), as ViFi-CLIP and prompt learners keep it, "
+            "without all of the text encoder; give it as one CLIP (visual., transformer., token_embedding.weight)"
+        )
+    missing, more = ([name for name in a if name not in b] for a, b in ((own, weights), (weights, own)))
+    if missing:
+        there = f"; {len(more)} others are there, first {more[0]!r}" if more else ""
+        return f"{len(missing)} of its {len(own)} weights are missing, first {missing[0]!r}{there}"
+    if told := other_size(weights, own):
+        return told
+    return f"{len(more)} weights are there that it does not have, first {more[0]!r}" if more else None
+
+
+def other_size(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str | None:
+    """Which weight has another shape than a model's of the same name; None for none."""
+    for name in (name for name in own if name in weights):
+        there, here = tuple(weights[name].shape), tuple(own[name].shape)
+        if own[name].numel() > 1 and there != here:  # a scale may be a number or a list of one
+            return f"{name} is {there} there, {here} in the model: another size"
+    return None
 
 
 def openai_download(name: str, tag: str | None) -> Path | None:
     """The file of a tag of OpenAI's where their own package keeps it, if it is there and whole."""
     path, checksum = _openai_file(name, tag)
-    return path if path and _sha256(path) == checksum else None
+    return path if path and sha256(path) == checksum else None
 
 
 def needs_quick_gelu(name: str, tag: str | None) -> bool:
@@ -134,8 +192,3 @@ def _openai_file(name: str, tag: str | None) -> tuple[Path, str] | tuple[None, N
     url = open_clip.get_pretrained_url(base_name(name), tag or "") or ""
     path, found = Path.home() / ".cache" / "clip" / url.rpartition("/")[2], _CHECKSUM.search(url)
     return (path, found["openai"]) if found and found["openai"] and path.is_file() else (None, None)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

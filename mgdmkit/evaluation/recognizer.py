@@ -5,6 +5,7 @@ folder, which the training commands write. Another CLIP would give features of t
 its fingerprint tells, and `load_run` refuses it.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -20,12 +21,13 @@ from PIL import Image
 from torch import Tensor
 
 from mgdmkit.clip.backbone import ClipWeightsError, FrozenClip, load_clip
+from mgdmkit.clip.features import SAMPLING
 from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import prompts
 from mgdmkit.data.video import read_segments, segment_indices
 from mgdmkit.inference import Inference, predict
 from mgdmkit.model import MGDM
-from mgdmkit.runs.folder import FolderError, read_json, reading
+from mgdmkit.runs.folder import FolderError, check_sha256, read_json, reading, record_sha256
 from mgdmkit.runs.processes import choose_device
 from mgdmkit.runs.trained import load_model, read_run
 
@@ -73,7 +75,7 @@ class Recognizer:
             inference: which labels share a sequence, see `inference.predict`.
         Raises:
             VideoError: naming the file that can't be read.
-            ValueError: for frames, labels, a `top` or an inference that can't be.
+            ValueError: for frames, labels, a `top` or an inference that can't be, or scores that are not finite.
         """
         labels = self.classes if labels is None else tuple(labels)
         if top < 1:
@@ -85,6 +87,7 @@ class Recognizer:
         text_features = self.text_features(labels)  # first: a mistake in the labels should not cost the decoding
         frame_features = torch.stack([self.frame_features(clip) for clip in clips])
         logits = predict(self.model, frame_features, text_features, inference=inference, k=self.k)  # (N, C)
+        check_scores(logits, ["an array of frames" if isinstance(clip, np.ndarray) else str(clip) for clip in clips])
         found = [_best(row, labels, top) for row in logits.softmax(dim=1)]
         return found[0] if single else found
 
@@ -134,7 +137,7 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
 
     Args:
         recipe: of the features that it was trained on, as `clip.features.read_recipe` gives it: classes, prompt, clip,
-            clip_fingerprint, and pretrained where it is not None.
+            clip_fingerprint, pretrained where it is not None, and clips_fingerprint where it is known.
     """
     name, pretrained = recipe["clip"], recipe.get("pretrained")
     held = {
@@ -146,8 +149,68 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
             "fingerprint": recipe["clip_fingerprint"],
         },
     }
-    write_text_atomic(run / "labels.json", json.dumps(held, indent=2, ensure_ascii=False) + "\n")
-    return run / "labels.json"
+    if "clips_fingerprint" in recipe:
+        held["clips_fingerprint"] = recipe["clips_fingerprint"]
+    path = run / "labels.json"
+    write_text_atomic(path, json.dumps(held, indent=2, ensure_ascii=False) + "\n")
+    record_sha256(path)
+    return path
+
+
+class OtherEvaluation(NamedTuple):
+    """Features that a run can be scored on, though they are not what it was trained for."""
+
+    told: str
+    """What is other, in words."""
+    name: str
+    """8 hex digits of it, for a file beside the run's own scores."""
+
+
+def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEvaluation | None:
+    """Whether features are what a run sees; None where they ask of it what it was trained for.
+
+    Args:
+        recipe: of the features in the folder `where`, see `clip.features.read_recipe`.
+    Raises:
+        FolderError: for another CLIP, another number of frames or another sampling.
+    """
+    made, frames = _read_labels(run), read_run(run)["model"]["frames"]
+    clip, again = made["clip"], "make features as the run's were with `mgdm features`, into another folder"
+    if recipe["clip_fingerprint"] != clip["fingerprint"]:
+        raise FolderError(
+            f"{run} sees through the CLIP {clip['name']} ({clip['fingerprint']}), {where} was made by {recipe['clip']} "
+            f"({recipe['clip_fingerprint']}): another CLIP, whose features mean nothing to this run; {again}"
+        )
+    if (recipe["frames"], recipe.get("sampling", SAMPLING)) != (frames, SAMPLING):
+        raise FolderError(
+            f"{run} sees {frames} frames of a clip ({SAMPLING}), {where} holds {recipe['frames']} "
+            f"({recipe.get('sampling', SAMPLING)}); {again}"
+        )
+    asked = {key: recipe.get(key) for key in ("classes", "prompt", "clips_fingerprint")}
+    own = {key: made.get(key, asked[key]) for key in asked}  # older runs don't tell their clips
+    told = []
+    if own["classes"] != asked["classes"]:
+        other = [label for label in asked["classes"] if label not in own["classes"]]
+        first = f", first {other[0]!r}" if other else ""
+        told.append(
+            f"{len(asked['classes'])} classes, {len(other)} of them new{first}, for the run's {len(own['classes'])}"
+        )
+    if own["prompt"] != asked["prompt"]:
+        told.append(f"the prompt {asked['prompt']!r} for {own['prompt']!r}")
+    if not told and own["clips_fingerprint"] != asked["clips_fingerprint"]:
+        told.append("clips, labels or splits that are not those of the features that it was trained on")
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    return OtherEvaluation("; ".join(told), digest) if told else None
+
+
+def check_scores(logits: Tensor, names: Sequence[str]) -> None:
+    """`ValueError` naming the first clip whose logits (N, C) are not finite."""
+    bad = (~logits.isfinite().all(dim=1)).nonzero()
+    if len(bad):
+        raise ValueError(
+            f"the scores of {names[int(bad[0])]!r} are not finite (NaN or infinity), nor are those of {len(bad) - 1} "
+            f"other clips: the model has diverged, or its weights are damaged; train it anew, into another folder"
+        )
 
 
 def check_writable(path: Path) -> None:
@@ -183,6 +246,7 @@ def _read_labels(run: Path) -> dict[str, Any]:
     held = read_json(path, cure, keys=("classes", "prompt", "clip"))
     with reading(path, cure):
         held["clip"] = {key: held["clip"][key] for key in ("name", "pretrained", "fingerprint")}
+        check_sha256(path)
     return held
 
 

@@ -4,7 +4,6 @@ Every step is the library call that a user's own folder needs too; what a preset
 there. Notebooks and experiments share this file, so that they speak of the same numbers.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,14 @@ from mgdmkit.data.manifest import Manifest, read_manifest
 from mgdmkit.evaluation.recognizer import write_labels
 from mgdmkit.evaluation.scores import Scores, score
 from mgdmkit.inference import Inference, predict
-from mgdmkit.mining import Negatives, load_negatives, mine_negatives, negative_names, save_negatives
+from mgdmkit.mining import (
+    Negatives,
+    load_negatives,
+    mine_negatives,
+    negative_names,
+    negatives_csv,
+    save_negatives,
+)
 from mgdmkit.model import MGDM
 from mgdmkit.runs.processes import barrier, gather, is_main, local_cores, shard
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate
@@ -102,7 +108,7 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
         features = load_features(root / "features")
         mined, ids = root / "negatives.csv", list(features.clips["id"])
         corpus = corpus_texts(root / "features", negative_names(mined))
-        negatives = load_negatives(mined, ids, corpus.labels, features.labels)
+        negatives = load_negatives(mined, ids, corpus.labels, features.labels, features.clip_fingerprint)
         return Prepared(root, preset, features, negatives, corpus=corpus)
     chosen = PRESETS[preset]
     manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers or local_cores()))
@@ -115,7 +121,7 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
 def mine_to_csv(
     features: Features, path: Path, depth: int, *, corpus: CorpusTexts | None = None, excluded: Excluded | None = None
 ) -> Negatives:
-    """Mine every clip of a feature folder and write the CSV; one that agrees is left as it is, any other replaced.
+    """Mine every clip of a feature folder and write the CSV, unless it is there and the very same.
 
     Of several processes each mines its own share of the clips, the first writes, and all return all of it.
 
@@ -136,20 +142,11 @@ def mine_to_csv(
         names=ids[own],
     )
     negatives = Negatives(*(gather(part, len(ids)) for part in mined))
-    if is_main() and not _agrees(path, negatives, ids, corpus.labels, labels):
-        save_negatives(path, negatives, ids, labels, corpus.labels)
+    table = negatives, ids, labels, corpus.labels, features.clip_fingerprint
+    if is_main() and not (path.is_file() and path.read_bytes() == negatives_csv(*table).encode()):
+        save_negatives(path, *table)
     barrier()  # it is there for all
     return negatives
-
-
-def _agrees(path: Path, mined: Negatives, ids: list[str], corpus: Sequence[str], labels: Tensor) -> bool:
-    """Whether a CSV holds these negatives, as far as its six digits tell: another corpus has other scores."""
-    try:
-        written = load_negatives(path, ids, corpus, labels)
-    except (FileNotFoundError, ValueError):  # none there, or that of other clips or labels
-        return False
-    same = written.indices.equal(mined.indices) and written.positive_rank.equal(mined.positive_rank)
-    return same and written.scores.allclose(mined.scores, rtol=1e-5)
 
 
 @dataclass(frozen=True)

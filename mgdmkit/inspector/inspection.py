@@ -14,9 +14,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from mgdmkit.clip.features import CorpusTexts, Features, corpus_texts, load_features
+from mgdmkit.clip.features import CorpusTexts, Features, corpus_texts, load_features, read_recipe
 from mgdmkit.config import check_choice
 from mgdmkit.data.manifest import Manifest, read_manifest
+from mgdmkit.evaluation.recognizer import check_features
 from mgdmkit.evaluation.scores import label_rank
 from mgdmkit.mining import Negatives, load_negatives, negative_names, select, zero_shot_logits
 from mgdmkit.model import MGDM, MGDMOutput
@@ -154,7 +155,8 @@ class Inspection:
             corpus = corpus_texts(folder, negative_names(mined))
         self.texts = corpus or CorpusTexts(self.features.classes, self.features.text_features)
         self.own = self.features.labels
-        self.negatives = load_negatives(mined, self.ids, self.texts.labels, self.own) if mined else negatives
+        made_by = self.features.clip_fingerprint
+        self.negatives = load_negatives(mined, self.ids, self.texts.labels, self.own, made_by) if mined else negatives
         if len(self.negatives.indices) != len(self.ids):
             raise ValueError(f"{len(self.negatives.indices)} rows of negatives for {len(self.ids)} clips of features")
         self.paths = dict(zip(manifest.table["id"], manifest.video_paths, strict=True))
@@ -162,11 +164,11 @@ class Inspection:
         self.problems: list[str] = []
         self.runs: dict[str, Run] = {}
         for name, run in (runs or {}).items():
-            self._add(name, run)
+            self._add(name, run, folder)
         self._texts = (self.clips["id"] + "\n" + self.clips["label"]).str.lower()
         self._ranks: dict[str, np.ndarray] = {}
 
-    def _add(self, name: str, run: MGDM | Path | str) -> None:
+    def _add(self, name: str, run: MGDM | Path | str, features: Path | None) -> None:
         T, D = self.features.frame_features.shape[1], self.texts.text_features.shape[1]
         try:
             model = run if isinstance(run, MGDM) else load_model(Path(run))
@@ -175,6 +177,10 @@ class Inspection:
                     f"it was trained on {model.config.frames} frames of width {model.config.dim}, these features have "
                     f"{T} of width {D}; give the features that it was trained on"
                 )
+            # A model that was trained in Python need not say through which CLIP it sees.
+            if features and not isinstance(run, MGDM) and (Path(run) / "labels.json").is_file():
+                if other := check_features(Path(run), read_recipe(features), features):
+                    self.problems.append(f"The run {name} was trained otherwise; these features have {other.told}.")
             self.runs[name] = Run(model, self.texts.text_features)
         except Exception as error:  # the other models can still be looked at
             self.problems.append(f"The run {name} is left out: {error}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import open_clip
 from torch import Tensor
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
@@ -24,6 +25,8 @@ from mgdmkit.clip.features import (
     missing_texts,
     read_recipe,
 )
+from mgdmkit.clip.small import SMALL
+from mgdmkit.clip.weights import base_name
 from mgdmkit.config import write_text_atomic
 from mgdmkit.data.cards import dataset_classes
 from mgdmkit.data.corpus import label_list, mining_corpus, union
@@ -76,6 +79,11 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
                 f"{folder} has {made['frames']} frames a clip and the prompt {made['prompt']!r}, the recipe "
                 f"{recipe.model.frames} and {recipe.prompt!r}; make features anew with `mgdm features`"
             )
+        if _is_another_clip(made, recipe):
+            raise ValueError(
+                f"{folder} was made by the CLIP {made['clip']} {made.get('pretrained') or ''}, the recipe's is "
+                f"{recipe.clip} {recipe.pretrained or ''}; make features anew with `mgdm features`"
+            )
         features = load_features(folder, source.official_split)
     else:
         clip = load_clip(recipe.clip, recipe.pretrained, where, precision=features_precision(recipe))
@@ -92,6 +100,16 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     mined = root / f"negatives-{recipe.corpus_name}.csv"
     negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
     return Prepared(source, root, features, texts, negatives, clip)
+
+
+def _is_another_clip(made: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a feature folder names another CLIP than a recipe; of a folder or file of weights no name tells."""
+    one, other = base_name(made["clip"]), base_name(recipe.clip)
+    if not all(name == SMALL or open_clip.list_pretrained_tags_by_model(name) for name in (one, other)):
+        return False
+    known = open_clip.list_pretrained_tags_by_model(other)
+    tags = {tag for tag in (made.get("pretrained"), recipe.pretrained) if tag in known}
+    return one != other or len(tags) > 1
 
 
 def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:

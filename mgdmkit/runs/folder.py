@@ -13,10 +13,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mgdmkit.config import write_text_atomic
+
+CHECKSUMS = "sha256.json"
+"""In every folder with tensors, beside its recipe: the sha256 of each of them, by name. A flipped bit, or the file of
+another folder, has the right shape."""
 
 
 class FolderError(RuntimeError):
@@ -94,10 +98,44 @@ def cause(error: Exception) -> str:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:
-    """Write tensors as safetensors, atomically."""
+    """Write tensors as safetensors, atomically, and their sha256 into the folder's `CHECKSUMS`."""
     with _atomic(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+        # Before the file has its name: after a death here it is missing, or the old one, and made anew in both cases.
+        record_sha256(path, temporary)
     return path
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """What `save_tensors` wrote; `ValueError` as for `check_sha256`, and what `reading` knows."""
+    check_sha256(path)
+    return load_file(path)
+
+
+def record_sha256(path: Path, content: Path | None = None) -> None:
+    """Keep the sha256 of a file, or of what it is about to hold, in its folder's `CHECKSUMS`."""
+    held = _checksums(path.parent) | {path.name: sha256(content or path)}
+    write_text_atomic(path.with_name(CHECKSUMS), json.dumps(held, indent=1, sort_keys=True) + "\n")
+
+
+def check_sha256(path: Path) -> None:
+    """`ValueError` for a file that is not what was written; one that no record names is taken as it is."""
+    recorded = _checksums(path.parent).get(path.name)
+    if recorded is not None and recorded != sha256(path):
+        raise ValueError(f"it is not what was written, by its sha256 in {CHECKSUMS}")
+
+
+def sha256(path: Path) -> str:
+    """64 hex digits over what a file holds."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checksums(folder: Path) -> dict[str, Any]:
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        return {}
+    return read_json(path, "put back a good copy, or delete it: then the files beside it are taken without a check")
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, **progress: Any) -> None:

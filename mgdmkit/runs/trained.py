@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from mgdmkit.config import MGDMConfig
 from mgdmkit.model import MGDM
-from mgdmkit.runs.folder import FolderError, read_json, reading
+from mgdmkit.runs.folder import FolderError, load_tensors, read_json, reading
 from mgdmkit.runs.processes import choose_device
 
 ANEW = "put back a good copy, or train into another folder with `mgdm train --out`"
@@ -32,7 +31,7 @@ def load_model(run: Path, device: str = "cpu") -> MGDM:
     with reading(run / "config.json", ANEW):
         model = MGDM(MGDMConfig.from_dict(made["model"]))
     with reading(path, "put back a good copy, or delete it and give the command that trained it: it trains anew"):
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(load_tensors(path))
     return model.to(choose_device(device)).eval()
 
 

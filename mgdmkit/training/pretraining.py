@@ -57,6 +57,8 @@ class StickStills(Dataset):
     """Fresh StickActions stills with captions: item i is a batch, a function of (seed, i) alone."""
 
     def __init__(self, config: PretrainConfig):
+        if config.batch_size < 2:
+            raise ValueError("batch_size=1: one caption has no other to be told apart from; give at least 2")
         self.seed, self.batch_size = config.seed, config.batch_size
         self.image_size = small_config()["model_cfg"]["vision_cfg"]["image_size"]
         self.fingerprint = f"StickActions {DATASET_VERSION}"
@@ -78,6 +80,13 @@ class ClipStills(Dataset):
     """Random frames, randomly cropped, of random training clips; the captions are made of the class names."""
 
     def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 16):
+        if config.batch_size <= frames_per_clip:
+            raise ValueError(
+                f"batch_size={config.batch_size}: {frames_per_clip} pictures of a batch are of one clip with one "
+                f"caption, which has no other to be told apart from; give at least {frames_per_clip + 1}"
+            )
+        if len(held := sorted(set(manifest.table["label"]))) < 2:
+            raise ValueError(f"{manifest.path}: its clips are all of {held[0]!r}; captions of two classes are needed")
         self.paths, self.labels = manifest.video_paths, list(manifest.table["label"])
         self.seed, self.batch_size, self.frames_per_clip = config.seed, config.batch_size, frames_per_clip
         size = small_config()["model_cfg"]["vision_cfg"]["image_size"]

@@ -61,7 +61,7 @@ TRAIN = "train small --features {made}/features --k 3 --epochs 1 --warmup-epochs
 def mined(path: Path) -> dict[str, list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         _, *rows = csv.reader(file)
-    return {row[0]: [cell.rpartition(":")[0] for cell in row[4:]] for row in rows}
+    return {row[0]: [cell.rpartition(":")[0] for cell in row[4:-1]] for row in rows}
 
 
 def test_a_corpus_is_mined_and_trained_with(mgdm, made, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def clips(tmp_path_factory) -> Path:
 # What the last line calls its result -> where that is, and the command.
 JOB = {
     "manifest": ("data.csv", "manifest folder --videos {clips} --out {job}/data.csv"),
-    "small CLIP": ("clip", "clip --manifest {job}/data.csv --out {job}/clip --steps 2 --batch-size 8 --workers 0"),
+    "small CLIP": ("clip", "clip --manifest {job}/data.csv --out {job}/clip --steps 2 --batch-size 17 --workers 0"),
     "features": (
         "features",
         "features --manifest {job}/data.csv --clip {job}/clip --out {job}/features --frames 4 --workers 0",
@@ -259,7 +259,7 @@ def test_a_wrong_option_is_told_with_status_2(command, told, tmp_path):
     "command",
     [
         "features --manifest {out}/data.csv --clip {job}/clip --out {out}/f --workers ",
-        "clip --manifest {out}/data.csv --out {out}/clip --steps 2 --batch-size 16 --workers ",
+        "clip --manifest {out}/data.csv --out {out}/clip --steps 2 --batch-size 17 --workers ",
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from tiny_clip import TINY, tiny_model  # noqa: F401
 from torch import nn
 
-from mgdmkit.clip.backbone import load_clip
+from mgdmkit.clip.backbone import ClipTextWarning, load_clip
 from mgdmkit.clip.small import TRAINING, WEIGHTS, difference_from_shipped, new_small_clip, pack, save_small_clip
 from mgdmkit.clip.weights import ClipWeightsError, ClipWeightsWarning, activation_doubt
 from mgdmkit.data.corpus import prompts
@@ -61,7 +62,11 @@ def folder(tmp_path_factory) -> Path:
 def test_a_small_clip_comes_back_from_its_folder(folder):
     clip = load_clip(str(folder))
     assert_same(ours(clip), encode(new_small_clip(3), clip.preprocess, clip.tokenizer))
-    assert sorted(path.name for path in folder.iterdir()) == ["open_clip_config.json", "open_clip_model.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "open_clip_config.json",
+        "open_clip_model.safetensors",
+        "sha256.json",
+    ]
 
 
 def test_open_clip_itself_opens_the_folder(folder):
@@ -371,3 +376,93 @@ def test_openai_s_weights_are_found_where_their_own_package_keeps_them(both, tmp
     kept.write_bytes(kept.read_bytes() + b" ")
     with pytest.raises(ClipWeightsError, match=r"clip.Tiny-16\.pt is there, but by its checksum not OpenAI's"):
         load_clip(both, "openai")
+
+
+DRESSED = {
+    "state_dict": lambda weights: {"state_dict": weights, "epoch": 3},
+    "module.": lambda weights: {"state_dict": {f"module.{name}": tensor for name, tensor in weights.items()}},
+    "model": lambda weights: {"model": weights, "optimizer": {"state": {}}},
+    "model_state_dict and a prefix": lambda weights: {
+        "model_state_dict": {f"module.clip.{name}": t for name, t in weights.items()} | {"module.head": torch.ones(2)}
+    },
+}
+
+
+@pytest.mark.parametrize("form", DRESSED)
+def test_weights_are_found_in_what_training_scripts_put_around_them(tiny, tmp_path, form):
+    torch.manual_seed(7)
+    model, _, preprocess = open_clip.create_model_and_transforms(tiny)
+    torch.save(DRESSED[form](model.state_dict()), tmp_path / "weights.pt")
+    clip = load_clip(tiny, str(tmp_path / "weights.pt"))
+    assert_same(ours(clip), encode(model, preprocess, open_clip.get_tokenizer(tiny)))
+
+
+def wider(weights: dict) -> dict:
+    return weights | {"visual.positional_embedding": torch.zeros(26, 32).half()}
+
+
+ONE = torch.ones(())
+UNFIT = {
+    "Hugging Face's": (lambda w: {"vision_model.a": ONE, "logit_scale": ONE}, "Hugging Face"),
+    "ViFi-CLIP's": (lambda w: {"model": {"module.image_encoder.a": ONE, "module.logit_scale": ONE}}, "taken apart"),
+    "some": (lambda w: dict(list(w.items())[:5]), r"\d+ of its \d+ weights are missing, first '"),
+    "half as wide": (
+        lambda w: w | {"visual.conv1.weight": torch.zeros(16, 3, 16, 16)},
+        r"visual\.conv1\.weight is \(16, 3, 16, 16\) there, \(32, 3, 16, 16\) in the model: another size",
+    ),
+    "larger pictures": (wider, r"visual\.positional_embedding is \(26, 32\) there, \(5, 32\) in the model"),
+    "larger pictures, in float": (
+        lambda w: {name: tensor.float() for name, tensor in wider(w).items()},
+        r"visual\.positional_embedding is \(26, 32\) there, \(5, 32\) in the model",
+    ),
+    "NaN": (
+        lambda w: w | {"visual.proj": w["visual.proj"] * float("nan")},
+        r"the weight visual\.proj holds numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_unfit_weights_are_told_in_one_line(tiny, tmp_path, kind):
+    change, told = UNFIT[kind]
+    torch.save(change(open_clip.create_model(tiny).state_dict()), tmp_path / "weights.pt")
+    with pytest.raises(ClipWeightsError, match=told) as caught:
+        load_clip(tiny, str(tmp_path / "weights.pt"))
+    assert "\n" not in str(caught.value) and str(tmp_path / "weights.pt") in str(caught.value)
+
+
+@pytest.mark.parametrize("mean", ["[NaN, 0.5, 0.5]", '["a", 0.5, 0.5]'])
+def test_a_preprocessing_without_sound_numbers_is_refused(tmp_path, folder, mean):
+    shutil.copytree(folder, tmp_path / "clip")
+    config = tmp_path / "clip" / "open_clip_config.json"
+    config.write_text(config.read_text().replace("[0.5, 0.5, 0.5]", mean))
+    with pytest.raises(ClipWeightsError, match=rf"{tmp_path / 'clip'}.*"):
+        load_clip(str(tmp_path / "clip"))
+
+
+def test_a_flipped_bit_of_a_clip_is_told_before_its_first_use(tmp_path, folder):
+    shutil.copytree(folder, tmp_path / "clip")
+    path = tmp_path / "clip" / "open_clip_model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ClipWeightsError, match=r"can't be opened: it is not what was written, by its sha256"):
+        load_clip(str(tmp_path / "clip"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        ("walking", "Walking", "are the same words"),
+        ("push_up", "push up", "are the same words"),
+        ("caf\u00e9", "cafe\u0301", "are the same words"),
+        ("a " * 80 + "cat", "a " * 80 + "dog", r"agree in the \d+ tokens that the text encoder reads"),
+    ],
+)
+def test_labels_that_can_not_be_told_apart_are_named_when_texts_are_made(shipped, one, other, reason):
+    with pytest.warns(ClipTextWarning, match=reason) as told:
+        shipped.encode_text(prompts(["sit", one, other, one]))
+    assert len(told) == 1 and f"{one.strip()}' and 'This is a video about {other.strip()}" in str(told[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shipped.encode_text(prompts(["walking", "jumping", "walking"]))

@@ -1,5 +1,7 @@
 """Features on disk: they are those of the asked-for frames, survive interruptions and damage, and do not mix."""
 
+import json
+import shutil
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -11,11 +13,19 @@ from PIL import Image
 
 import mgdmkit.clip.features as module
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import corpus_texts, encode_texts, extract_features, load_features, missing_texts
+from mgdmkit.clip.features import (
+    corpus_texts,
+    encode_texts,
+    extract_features,
+    in_two_parts,
+    load_features,
+    missing_texts,
+)
 from mgdmkit.clip.small import new_small_clip, save_small_clip
+from mgdmkit.clip.weights import ClipWeightsError
 from mgdmkit.data.manifest import Manifest, read_manifest, write_manifest
 from mgdmkit.data.video import VideoError, read_segments
-from mgdmkit.runs.folder import FolderError
+from mgdmkit.runs.folder import FolderError, load_tensors, save_tensors
 
 T = 3
 SPLITS = ("train", "train", "test", "val", "train")
@@ -204,7 +214,7 @@ REFUSED = {
     "clip_fingerprint is": lambda rows, clip, folder: (rows, other_clip(folder), {}),
     "prompt is 'This is a video about {}' there, 'a {}' here": lambda rows, clip, _: (rows, clip, {"prompt": "a {}"}),
     "frames is 3 there, 4 here": lambda rows, clip, _: (rows, clip, {"frames": 4}),
-    "manifest_fingerprint is": lambda rows, clip, _: (rows[:4], clip, {}),
+    "clips_fingerprint is": lambda rows, clip, _: (rows[:4], clip, {}),
     "classes is": lambda rows, clip, _: ([{**row, "label": row["label"] + "ing"} for row in rows], clip, {}),
 }
 
@@ -310,3 +320,118 @@ def test_damaged_texts_of_a_corpus_are_made_again(manifest, clip, tmp_path):
     assert missing_texts(tmp_path / "f", ["hop"]) == ["hop"]
     encode_texts(tmp_path / "f", ["hop"], clip)
     assert torch.equal(corpus_texts(tmp_path / "f", ["hop"]).text_features, whole.text_features)
+
+
+def flip_a_bit(path: Path, at: int = -2) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["frames-00001.safetensors", "text.safetensors", "labels.safetensors"])
+def test_a_flipped_bit_is_found_and_mended(manifest, clip, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "SHARD_SIZE", 2)
+    folder = tmp_path / "f"
+    extract(manifest, clip, folder)
+    encode_texts(folder, ["hop"], clip)
+    whole, texts = load_features(folder), corpus_texts(folder, ["hop"])
+    flip_a_bit(folder / name)
+    if name == "labels.safetensors":
+        assert missing_texts(folder, ["hop"]) == ["hop"]
+        encode_texts(folder, ["hop"], clip)
+    else:
+        with pytest.raises(FolderError, match=rf"1 parts are missing or damaged, first {name}"):
+            load_features(folder)
+        extract(manifest, clip, folder)
+    assert load_features(folder).frame_features.equal(whole.frame_features)
+    assert corpus_texts(folder, ["hop"]).text_features.equal(texts.text_features)
+
+
+def test_another_id_or_an_unknown_split_in_the_list_of_clips_is_told(manifest, clip, tmp_path):
+    extract(manifest, clip, tmp_path / "f")
+    path = tmp_path / "f" / "clips.csv"
+    text = path.read_text()
+    for changed, told in (("clip 9", "not what was written"), ("clip 0", "stands in more than one row")):
+        path.write_text(text.replace("clip 4", changed))
+        with pytest.raises(FolderError, match=told):
+            load_features(tmp_path / "f")
+    path.write_text(text.replace(",val", ",vol"))
+    with pytest.raises(FolderError, match="split 'vol' is none of train, val, test, unused"):
+        load_features(tmp_path / "f")
+
+
+def test_a_folder_without_checksums_is_read_as_before(manifest, clip, tmp_path, encoded):
+    whole = extract(manifest, clip, tmp_path / "f")
+    (tmp_path / "f" / "sha256.json").unlink()
+    assert load_features(tmp_path / "f").frame_features.equal(whole.frame_features)
+    encoded.clear()
+    extract(manifest, clip, tmp_path / "f")
+    assert encoded == []
+
+
+def test_clips_may_move(manifest, rows, clip, tmp_path, encoded):
+    extract(manifest, clip, tmp_path / "f")
+    (tmp_path / "moved").mkdir()
+    moved = [{**row, "path": str(shutil.copy(row["path"], tmp_path / "moved"))} for row in rows]
+    elsewhere = manifest_of(moved, tmp_path / "moved")
+    encoded.clear()
+    extract(elsewhere, clip, tmp_path / "f")
+    assert encoded == []
+    flip_a_bit(Path(moved[2]["path"]), at=40)
+    with pytest.raises(FolderError, match="clips_fingerprint is"):
+        extract(elsewhere, clip, tmp_path / "f")
+
+
+def test_a_folder_that_knows_its_clips_by_their_paths_alone_is_continued(manifest, rows, clip, tmp_path, encoded):
+    extract(manifest, clip, tmp_path / "f")
+    path = tmp_path / "f" / "features.json"
+    made = json.loads(path.read_text())
+    del made["clips_fingerprint"]
+    path.write_text(json.dumps(made))
+    encoded.clear()
+    extract(manifest, clip, tmp_path / "f")
+    assert encoded == []
+    (tmp_path / "new").mkdir()
+    with pytest.raises(FolderError, match="manifest_fingerprint is"):
+        extract(manifest_of(rows[:4], tmp_path / "new"), clip, tmp_path / "f")
+
+
+def test_a_split_is_read_alone(manifest, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_SIZE", 2)
+    whole = extract(manifest, clip, tmp_path / "f")
+    for name in ("train", "val", "test"):
+        alone, part = load_features(tmp_path / "f", split=name), whole.split(name)
+        assert alone.frame_features.equal(part.frame_features) and alone.clips.equals(part.clips)
+        assert alone.labels.equal(part.labels) and alone.classes == whole.classes
+    with pytest.raises(FolderError, match=r"no clip is in split 'tset'; there are \['test', 'train', 'val'\]"):
+        load_features(tmp_path / "f", split="tset")
+
+
+def test_numbers_that_are_not_finite_are_refused(manifest, clip, tmp_path, monkeypatch):
+    original = FrozenClip.encode_image
+
+    def nan_in_the_last(clip, images):
+        found = original(clip, images)
+        found[-1, 0] = float("nan")
+        return found
+
+    with monkeypatch.context() as patch, pytest.raises(ClipWeightsError, match=r"not finite .* of 'clip 1', computing"):
+        patch.setattr(FrozenClip, "encode_image", nan_in_the_last)
+        extract(manifest, clip, tmp_path / "f")
+    extract(manifest, clip, tmp_path / "f")
+    path = tmp_path / "f" / "frames-00000.safetensors"
+    frames = load_tensors(path)["frame_features"].clone()
+    frames[3, 1, 5] = float("inf")
+    save_tensors(path, {"frame_features": frames})
+    with pytest.raises(FolderError, match=r"frames-00000\.safetensors holds numbers .* not finite .* of 'clip 3'"):
+        load_features(tmp_path / "f")
+
+
+def test_the_workers_part_of_a_preprocessing_is_bytes_and_the_whole_the_same_to_the_bit(clip, rows):
+    cut, rest = in_two_parts(clip.preprocess)
+    pictures = [Image.fromarray(frame) for frame in read_segments(rows[3]["path"], T)]
+    found = torch.stack([cut(picture) for picture in pictures])
+    assert found.dtype == torch.uint8
+    assert rest(found).equal(torch.stack([clip.preprocess(picture) for picture in pictures]))
+    whole, rest = in_two_parts(lambda picture: "as it is")
+    assert rest(whole(pictures[0])) == "as it is"

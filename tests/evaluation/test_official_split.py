@@ -1,6 +1,7 @@
 """Official splits from the shell: a run is trained on one of three, remembers it, and is not tested on another."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -121,8 +122,10 @@ def test_a_split_of_ones_own_is_no_official_one(train, mgdm, tmp_path):
 def test_clips_of_another_dataset_need_no_official_splits(train, mgdm, ucf, tmp_path):
     other = feature_folder(tmp_path / "other", "hmdb51", 5)
     run = train("--official-split 3")
-    assert mgdm("evaluate --features {f} --run {run} --device cpu", f=other, run=run)[0] == 0
-    assert scores_of(run / "scores-test.json")["top1"]["n"] == 10
+    status, lines, _ = mgdm("evaluate --features {f} --run {run} --device cpu", f=other, run=run)
+    assert status == 0 and lines[0].startswith("another evaluation than the run's own: 5 classes, 5 of them new")
+    (path,) = run.glob("scores-*")
+    assert path.name.startswith("scores-test-other-") and scores_of(path)["top1"]["n"] == 10
     status, _, err = mgdm("evaluate --features {f} --run {run} --official-split 3", f=other, run=run)
     assert status == 2 and "has no column 'split3' (it has no official splits)" in err
 
@@ -167,7 +170,7 @@ def manifest(tmp_path_factory) -> Path:
 
 def test_the_small_clip_and_fine_tuning_take_a_split(mgdm, manifest, tmp_path):
     places = {"m": manifest, "clip": tmp_path / "clip", "run": tmp_path / "run"}
-    small = "clip --manifest {m} --official-split 2 --out {clip} --steps 1 --batch-size 4 --workers 0 --device cpu"
+    small = "clip --manifest {m} --official-split 2 --out {clip} --steps 1 --batch-size 17 --workers 0 --device cpu"
     status, _, err = mgdm(small, **places)
     assert status == 0, err
     of_split = read_manifest(manifest, "train", official_split=2)
@@ -192,3 +195,75 @@ def test_stickactions_has_a_single_split(mgdm, tmp_path):
     status, _, err = mgdm("clip --out {clip} --official-split 1", clip=tmp_path / "clip")
     assert status == 2 and "--official-split is of a --manifest" in err
     assert not (tmp_path / "clip").exists()
+
+
+def changed(folder: Path, to: Path, **recipe) -> Path:
+    """A copy of a feature folder with another recipe."""
+    shutil.copytree(folder, to)
+    made = scores_of(to / "features.json")
+    (to / "features.json").write_text(json.dumps({**made, **recipe}), encoding="utf-8")
+    return to
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ({"clip_fingerprint": "1"}, "another CLIP, whose features mean nothing to this run"),
+        ({"sampling": "the first T"}, "sees 4 frames of a clip"),
+    ],
+)
+def test_features_that_mean_nothing_to_a_run_are_refused(train, mgdm, ucf, tmp_path, recipe, told):
+    run = train()
+    assert mgdm("evaluate --features {f} --run {run} --device cpu", f=ucf, run=run)[0] == 0
+    before = (run / "scores-test.json").read_bytes()
+    other = changed(ucf, tmp_path / "other", **recipe)
+    status, _, err = mgdm("evaluate --features {f} --run {run} --device cpu", f=other, run=run)
+    assert status == 2 and told in err and str(other) in err
+    assert [path.name for path in run.glob("scores-*")] == ["scores-test.json"]
+    assert (run / "scores-test.json").read_bytes() == before
+
+
+def test_another_prompt_or_order_of_classes_is_another_evaluation(train, mgdm, ucf, tmp_path):
+    run = train()
+    assert mgdm("evaluate --features {f} --run {run} --device cpu", f=ucf, run=run)[0] == 0
+    before = (run / "scores-test.json").read_bytes()
+    classes = scores_of(ucf / "features.json")["classes"]
+    for name, recipe, told in (
+        ("prompt", {"prompt": "a film of {}"}, "the prompt 'a film of {}' for 'This is a video about {}'"),
+        ("order", {"classes": classes[::-1]}, "6 classes, 0 of them new, for the run's 6"),
+    ):
+        other = changed(ucf, tmp_path / name, **recipe)
+        status, lines, err = mgdm("evaluate --features {f} --run {run} --device cpu", f=other, run=run)
+        assert (status, lines[0]) == (0, f"another evaluation than the run's own: {told}"), err
+    assert len(list(run.glob("scores-test-other-*.json"))) == 2
+    assert (run / "scores-test.json").read_bytes() == before
+
+
+def test_negatives_of_another_clip_are_refused(mgdm, ucf, tmp_path):
+    assert mgdm("mine --features {f} --depth 3 --out {n}", f=ucf, n=tmp_path / "n.csv")[0] == 0
+    other = changed(ucf, tmp_path / "other", clip_fingerprint="1")
+    words = "train small --features {f} --mined {n} --out {out} --k 3 --epochs 1 --warmup-epochs 0 --device cpu"
+    status, _, err = mgdm(words, f=other, n=tmp_path / "n.csv", out=tmp_path / "run")
+    assert status == 2 and "n.csv was mined with another CLIP (0) than the one in use (1); mine again" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_mine_restores_whatever_is_not_what_it_would_write(mgdm, ucf, tmp_path):
+    path = tmp_path / "n.csv"
+    again = "mine --features {f} --depth 3 --out {n}"
+    assert mgdm(again, f=ucf, n=path)[0] == 0
+    whole = path.read_text()
+    lines = whole.splitlines(keepends=True)
+    score = lines[1].split(",")[3]
+    for damaged in (
+        whole.replace(score, "0.123"),
+        "".join(lines[:-1]),
+        "".join(lines[:1] + lines[:0:-1]),
+        whole + "\n",
+    ):
+        path.write_text(damaged)
+        assert mgdm(again, f=ucf, n=path)[0] == 0
+        assert path.read_text() == whole
+    before = path.stat().st_mtime_ns
+    assert mgdm(again, f=ucf, n=path)[0] == 0
+    assert path.stat().st_mtime_ns == before

@@ -13,6 +13,7 @@ from mgdmkit.runs.folder import (
     cause,
     claim,
     load_checkpoint,
+    load_tensors,
     read_json,
     reading,
     save_checkpoint,
@@ -90,7 +91,7 @@ def test_work_whose_recipe_has_gone_is_not_taken_for_ones_own(tmp_path):
     save_tensors(tmp_path / "part-0.safetensors", {"w": torch.zeros(1)})
     with pytest.raises(FolderError, match=r"holds part-0\.safetensors, but recipe\.json.* is missing: put it back"):
         claim(tmp_path / "recipe.json", RECIPE, work=("*.pt", "part-*.safetensors"))
-    assert names(tmp_path) == ["part-0.safetensors"]
+    assert names(tmp_path) == ["part-0.safetensors", "sha256.json"]
     claim(tmp_path / "recipe.json", RECIPE, work=("*.pt",))
     claim(tmp_path / "recipe.json", RECIPE, work=("part-*.safetensors",))
 
@@ -121,7 +122,7 @@ def test_a_cause_is_one_line_of_bounded_length():
 def test_tensors_come_back_also_views_and_those_with_gradients(tmp_path):
     weights = torch.arange(6.0, requires_grad=True).view(2, 3)
     path = save_tensors(tmp_path / "new" / "t.safetensors", {"w": weights, "transposed": weights.T})
-    assert path == tmp_path / "new" / "t.safetensors" and names(path.parent) == ["t.safetensors"]
+    assert path == tmp_path / "new" / "t.safetensors" and names(path.parent) == ["sha256.json", "t.safetensors"]
     loaded = load_file(path)
     assert torch.equal(loaded["w"], weights) and torch.equal(loaded["transposed"], weights.T)
 
@@ -148,7 +149,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     monkeypatch.setattr(module.torch, "save", half)
     with pytest.raises(OSError, match="No space"):
         write()
-    assert names(tmp_path) == ["file"] and path.read_bytes() == before
+    left = ["file", "sha256.json"] if writer == "tensors" else ["file"]
+    assert names(tmp_path) == left and path.read_bytes() == before
 
 
 def step(model, optimizer):
@@ -205,3 +207,25 @@ def test_a_checkpoint_cannot_run_code(tmp_path, capsys):
     with pytest.raises(FolderError, match="damaged"):
         load_checkpoint(tmp_path / "c.pt", *new())
     assert "code from a file was run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "another folder's"])
+def test_tensors_that_are_not_what_was_written_are_refused(tmp_path, damage):
+    path = save_tensors(tmp_path / "a" / "t.safetensors", {"x": torch.ones(3)})
+    save_tensors(tmp_path / "a" / "u.safetensors", {"x": torch.ones(4)})
+    assert load_tensors(path)["x"].equal(torch.ones(3))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    other = save_tensors(tmp_path / "b" / "t.safetensors", {"x": torch.zeros(3)}).read_bytes()
+    path.write_bytes(data if damage == "a flipped bit" else other)
+    with pytest.raises(FolderError, match=r"t\.safetensors is damaged \(it is not what was written, by .*sha256\.json"):
+        with reading(path, "make it anew"):
+            load_tensors(path)
+    assert len(load_tensors(path.with_name("u.safetensors"))["x"]) == 4
+    (tmp_path / "a" / "sha256.json").write_text("{")
+    with pytest.raises(
+        FolderError, match=r"sha256\.json is damaged .*or delete it: then the files beside it are taken"
+    ):
+        load_tensors(path)
+    (tmp_path / "a" / "sha256.json").unlink()
+    assert len(load_tensors(path)["x"]) == 3, "as in a folder from before these records"

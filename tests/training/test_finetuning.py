@@ -251,7 +251,7 @@ def test_a_finished_run_is_loaded_and_its_clip_is_one_like_any_other(clip, manif
     assert not loaded.training
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in loaded.state_dict().items())
     left = {path.name for path in folder.iterdir() if not path.name.startswith("features-")}
-    assert left == {"clip", "config.json", "history.jsonl", "labels.json", "model.safetensors"}
+    assert left == {"clip", "config.json", "history.jsonl", "labels.json", "model.safetensors", "sha256.json"}
     reopened, *_ = open_clip.create_model_and_transforms(f"local-dir:{folder / 'clip'}")
     assert torch.equal(reopened.visual.proj, network.image_encoder.proj)
     sentences = ["a sentence", "another one"]

@@ -90,6 +90,7 @@ def test_a_finished_run_is_loaded_not_retrained(tmp_path):
         "config.json",
         "history.jsonl",
         "model.safetensors",
+        "sha256.json",
     ]
 
 

@@ -33,6 +33,7 @@ from mgdmkit.training.pretraining import (
 )
 
 SHORT = PretrainConfig(steps=5, batch_size=8, seed=1)
+OF_CLIPS = replace(SHORT, batch_size=20)
 
 
 def run(out, config=SHORT, stills=None, **options) -> FrozenClip:
@@ -149,6 +150,7 @@ def test_an_interrupted_training_ends_in_the_same_bits(short, tmp_path, monkeypa
         "history.jsonl",
         "open_clip_config.json",
         "open_clip_model.safetensors",
+        "sha256.json",
     ]
 
 
@@ -164,9 +166,11 @@ def test_another_training_in_the_folder_is_refused(short, tmp_path):
     before = {path.name: path.read_bytes() for path in short.iterdir()}
     with pytest.raises(FolderError, match=r"config\.steps is 5 there, 6 here.*[Tt]ake another folder"):
         run(short, replace(SHORT, steps=6))
-    write_video(tmp_path / "a.mp4", 5)
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, 5)
+    stills = ClipStills(manifest_of(tmp_path, {"a.mp4": "walk", "b.mp4": "jump"}), OF_CLIPS)
     with pytest.raises(FolderError, match=r"stills is 'StickActions \d+' there, 'manifest [0-9a-f]+' here"):
-        run(short, stills=ClipStills(manifest_of(tmp_path, {"a.mp4": "walk"}), SHORT))
+        run(short, stills=stills)
     assert before == {path.name: path.read_bytes() for path in short.iterdir()}
 
 
@@ -234,7 +238,7 @@ def test_stick_stills_are_a_function_of_seed_and_number_and_never_repeat():
 def test_no_frame_of_a_clip_is_shown_twice_in_the_same_way(tmp_path):
     for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name, 48)
-    stills = ClipStills(manifest_of(tmp_path, {"a.mp4": "walk", "b.mp4": "jump"}), replace(SHORT, batch_size=20))
+    stills = ClipStills(manifest_of(tmp_path, {"a.mp4": "walk", "b.mp4": "jump"}), OF_CLIPS)
     pictures = [picture for i in range(6) for picture in stills[i][0]]
     assert len({picture.numpy().tobytes() for picture in pictures}) == len(pictures) == 120
     assert pictures[0].shape == (3, 64, 64) and pictures[0].dtype == torch.uint8
@@ -248,11 +252,11 @@ def test_no_frame_of_a_clip_is_shown_twice_in_the_same_way(tmp_path):
 def test_captions_hold_the_label_of_the_clip_that_is_shown(tmp_path):
     for name, colour in (("a.mp4", (200, 30, 30)), ("b.mp4", (30, 30, 200))):
         encode(np.full((12, 96, 128, 3), colour, np.uint8), tmp_path / name, fps=12)
-    stills = ClipStills(manifest_of(tmp_path, {"a.mp4": "paint it red", "b.mp4": "paint it blue"}), SHORT)
+    stills = ClipStills(manifest_of(tmp_path, {"a.mp4": "paint it red", "b.mp4": "paint it blue"}), OF_CLIPS)
     wordings = set()
     for i in range(12):
         pictures, captions = stills[i]
-        assert len(pictures) == len(captions) == SHORT.batch_size
+        assert len(pictures) == len(captions) == OF_CLIPS.batch_size
         for picture, caption in zip(pictures.float(), captions, strict=True):
             label = "paint it red" if picture[0].mean() > picture[2].mean() else "paint it blue"
             assert label in caption
@@ -262,14 +266,28 @@ def test_captions_hold_the_label_of_the_clip_that_is_shown(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_corrupt_clip_is_named_also_by_a_worker(tmp_path):
-    (tmp_path / "bad.mp4").write_bytes(b"no video")
-    stills = ClipStills(manifest_of(tmp_path, {"bad.mp4": "walk"}), SHORT)
+    for name in ("bad.mp4", "bad too.mp4"):
+        (tmp_path / name).write_bytes(b"no video")
+    stills = ClipStills(manifest_of(tmp_path, {"bad.mp4": "walk", "bad too.mp4": "jump"}), OF_CLIPS)
     with pytest.raises(VideoError) as caught:
         run(tmp_path / "clip", stills=stills, workers=1)
-    assert str(caught.value).startswith(str(tmp_path / "bad.mp4")) and "Traceback" not in str(caught.value)
+    assert str(caught.value).startswith(str(tmp_path / "bad")) and "Traceback" not in str(caught.value)
     assert active_children() == [], "the workers have ended, though the traceback is still held"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_workers_do_not_change_the_training(short, tmp_path):
     assert torch.equal(weights(run(tmp_path / "clip", workers=2)), weights(run(short)))
+
+
+def test_batches_of_one_caption_are_refused(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, 5)
+    two = manifest_of(tmp_path, {"a.mp4": "walk", "b.mp4": "jump"})
+    with pytest.raises(ValueError, match=r"batch_size=16: 16 pictures of a batch are of one clip .* at least 17"):
+        ClipStills(two, replace(SHORT, batch_size=16))
+    assert any(len(set(ClipStills(two, replace(SHORT, batch_size=17))[i][1])) == 2 for i in range(9))
+    with pytest.raises(ValueError, match=r"its clips are all of 'walk'; captions of two classes are needed"):
+        ClipStills(manifest_of(tmp_path, {"a.mp4": "walk", "b.mp4": "walk"}), OF_CLIPS)
+    with pytest.raises(ValueError, match=r"batch_size=1: .* at least 2"):
+        StickStills(replace(SHORT, batch_size=1))
