@@ -10,21 +10,25 @@ RUNS := runs/demo
 export OMP_WAIT_POLICY ?= PASSIVE
 
 # The same line as in environment.yml; a test compares the two.
-INSTALL := -c constraints.txt -e '.[notebooks,dev]'
+INSTALL := -c constraints.txt -e '.[notebooks,dev,site]'
 
 # The stamp holds the folder it was made in: an environment does not survive a move or a copy.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help demo test check lab lock clean
+.PHONY: help demo site test check lab lock clean
 .DEFAULT_GOAL := help
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## run every notebook in order and write runs/demo/index.html
+demo: $(READY)  ## run every notebook in order, and build the site of what they measured
 	$(PY) -m mgdmkit notebooks --preset demo --out $(RUNS)
+	$(PY) docs/make_site.py --run $(RUNS)
+
+site: $(READY)  ## build the site with what is in runs/demo: build/site/html/index.html
+	$(PY) docs/make_site.py --run $(RUNS)
 
 test: $(READY)  ## lint, formatting, and all tests, the notebooks at their smallest included
 	$(PY) -m ruff check
@@ -52,7 +56,7 @@ $(READY): pyproject.toml constraints.txt
 lock:  ## write constraints.txt anew from the newest releases (6 GB in a temporary folder)
 	@set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	$(PYTHON) -m venv "$$tmp"; \
-	"$$tmp/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[notebooks,dev]'; \
+	"$$tmp/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[notebooks,dev,site]'; \
 	{ echo "# Every version that was tested together. Written by 'make lock': edit pyproject.toml, not this file."; \
 	  echo "# Pins of packages that a platform does not install (nvidia-*, triton) bind nothing there."; \
 	  "$$tmp/bin/python" -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.txt.new; \

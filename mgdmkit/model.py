@@ -195,7 +195,7 @@ class MGDM(nn.Module):
         """What the two modules made of frames and texts -> attention and logits (eq. 15-16 and 4).
 
         V = sum_t A_t f_t itself is never made, since b*l vectors of D numbers take most of the memory and time:
-        V . E = sum_t A_t (f_t . E), and |V|^2 = A G A' with the T x T products G of the video's own frames.
+        `V . E = sum_t A_t (f_t . E)`, and `|V|^2 = A G A'` with the T x T products G of the video's own frames.
         """
         A = self.representer.attend(f_d, guides)  # (b, l, T), or (b, l, g, T) if each text guides
         frames_and_texts = torch.einsum("btd,lgd->blgt", f_d, F.normalize(E, dim=-1))

@@ -237,7 +237,7 @@ def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def normalised(x: Tensor) -> Tensor:
-    """x / |x|, (D,) -> (D,)."""
+    """`x / |x|`, (D,) -> (D,)."""
     return x / (x * x).sum().sqrt()
 
 

@@ -73,7 +73,7 @@ def test_conda_and_make_install_the_same():
     (line,) = [line for line in dry_run("check").splitlines() if "pip install" in line]
     words = shlex.split(line)
     by_make = [word for word in words[words.index("install") + 1 :] if not word.startswith("--")]
-    assert by_conda == by_make == ["-c", "constraints.txt", "-e", ".[notebooks,dev]"]
+    assert by_conda == by_make == ["-c", "constraints.txt", "-e", ".[notebooks,dev,site]"]
     assert environment["name"] == "mgdmkit" and environment["channels"] == ["conda-forge"]
     assert python.removeprefix("python=") in PROJECT["requires-python"]
 
@@ -82,7 +82,11 @@ def test_conda_and_make_install_the_same():
 @pytest.mark.parametrize(
     ("target", "last"),
     [
-        ("demo", "-m mgdmkit notebooks --preset demo --out runs/demo"),
+        (
+            "demo",
+            "-m mgdmkit notebooks --preset demo --out runs/demo\n.venv/bin/python docs/make_site.py --run runs/demo",
+        ),
+        ("site", "docs/make_site.py --run runs/demo"),
         ("test", "-m pytest"),
         ("check", "-m pytest -m 'not slow'"),
         ("lab", "-m jupyterlab notebooks"),
@@ -90,7 +94,7 @@ def test_conda_and_make_install_the_same():
 )
 def test_a_target_builds_the_environment_and_then_works(target, last):
     commands = dry_run(target).strip().splitlines()
-    assert commands[-1] == f".venv/bin/python {last}"
+    assert "\n".join(commands).endswith(f"\n.venv/bin/python {last}")
     install = next(n for n, command in enumerate(commands) if "pip install" in command)
     stamp = next(n for n, command in enumerate(commands) if command.endswith("> .venv/.ready"))
     removal = commands.index("rm -f .venv/.ready")
@@ -100,7 +104,7 @@ def test_a_target_builds_the_environment_and_then_works(target, last):
 @needs_make
 def test_make_alone_lists_every_target():
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"make (\w+)", shown) == ["help", "demo", "test", "check", "lab", "lock", "clean"]
+    assert re.findall(r"make (\w+)", shown) == ["help", "demo", "site", "test", "check", "lab", "lock", "clean"]
 
 
 @needs_make

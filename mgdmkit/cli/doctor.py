@@ -14,7 +14,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Literal
 
-REINSTALL = "rm -rf .venv && make check, or: pip install -c constraints.txt -e '.[notebooks,dev]'"
+REINSTALL = "rm -rf .venv && make check, or: pip install -c constraints.txt -e '.[notebooks,dev,site]'"
 ENOUGH_DISK = 2e9  # bytes; `make demo` writes far less, features of a public dataset more
 GREYS = (60, 190)  # the two frames of the test clip
 
@@ -86,7 +86,7 @@ def packages() -> Iterator[Check]:
         yield Check("mgdmkit", "warn", "not installed, only importable from this folder", REINSTALL)
         return
     for requirement in map(Requirement, lines):
-        for extra in ("", "notebooks", "dev"):
+        for extra in ("", "notebooks", "dev", "site"):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 yield _installed(requirement.name, requirement.specifier, extra)
                 break

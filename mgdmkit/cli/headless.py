@@ -193,7 +193,7 @@ def _import(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"{error.name} is missing: running notebooks needs `pip install 'mgdmkit[notebooks]'` "
-            "(in a checkout: make test, or pip install -c constraints.txt -e '.[notebooks,dev]')."
+            "(in a checkout: make test, or pip install -c constraints.txt -e '.[notebooks,dev,site]')."
         ) from error
 
 
