@@ -111,7 +111,7 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
         negatives = load_negatives(mined, ids, corpus.labels, features.labels, features.clip_fingerprint)
         return Prepared(root, preset, features, negatives, corpus=corpus)
     chosen = PRESETS[preset]
-    manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers or local_cores()))
+    manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers=workers or local_cores()))
     clip = load_clip(SMALL)
     features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
     negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
