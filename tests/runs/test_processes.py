@@ -85,7 +85,8 @@ def test_an_interrupted_training_ends_in_the_weights_of_one_process_with_twice_t
     for rank in "01":
         assert load_file(folder / rank / "interrupted.safetensors")["epochs"] == 2, "it stopped before the last epoch"
     train_tiny(tmp_path / "tiny", batch_size=16)
-    assert {path.name for path in (folder / "tiny").iterdir()} == {"config.json", "history.jsonl", "model.safetensors"}
+    left = {path.name for path in (folder / "tiny").iterdir()}
+    assert left == {"config.json", "history.jsonl", "model.safetensors", "sha256.json"}
     weights, together = (load_file(run / "tiny" / "model.safetensors") for run in (tmp_path, folder))
     assert weights.keys() == together.keys()
     for name, value in weights.items():
@@ -103,7 +104,7 @@ def test_another_number_of_processes_cannot_continue_a_run(two_processes):
 @pytest.mark.parametrize("name", ["together", "resumed"])
 def test_features_are_those_of_one_process_also_when_continued(two_processes, name):
     alone, found = (content(two_processes[0] / folder / "features") for folder in ("alone", name))
-    assert len(alone) == 4 + 4 and found == alone
+    assert len(alone) == 5 + 4 and found == alone
 
 
 def test_one_process_continues_the_features_of_two(two_processes, tmp_path):
