@@ -144,21 +144,38 @@ def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[
     for batch in DataLoader(range(len(batches)), collate_fn=partial(_batch_or_error, batches), **options):
         if isinstance(batch, VideoError):
             raise batch
-        yield _each(batch, np.ndarray, torch.from_numpy)
+        yield _each(batch, _Parcel, _Parcel.open)
 
 
 def _batch_or_error(batches: Dataset, i: int) -> Any:
     try:
-        return _each(batches[i], Tensor, Tensor.numpy)
+        return _each(batches[i], Tensor, _Parcel.of)
     except VideoError as error:
         return error
 
 
+class _Parcel(NamedTuple):
+    """A tensor as an array in the order of its memory: pickled as it is, another order would be lost, and convolutions
+    round by it."""
+
+    array: np.ndarray
+    order: list[int]
+    """Which dimension of the tensor each of the array's is."""
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "_Parcel":
+        order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
+        return cls(tensor.permute(order).numpy(), order)
+
+    def open(self) -> Tensor:
+        return torch.from_numpy(self.array).permute([self.order.index(d) for d in range(len(self.order))])
+
+
 def _each(batch: Any, kind: type, change: Callable) -> Any:
     """A batch, or each part of one in several, changed where it is of a kind."""
-    if isinstance(batch, tuple):
-        return tuple(_each(part, kind, change) for part in batch)
-    return change(batch) if isinstance(batch, kind) else batch
+    if isinstance(batch, kind):
+        return change(batch)
+    return tuple(_each(part, kind, change) for part in batch) if isinstance(batch, tuple) else batch
 
 
 def extract_features(

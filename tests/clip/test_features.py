@@ -18,6 +18,7 @@ from mgdmkit.clip.features import (
     encode_texts,
     extract_features,
     in_two_parts,
+    load_batches,
     load_features,
     missing_texts,
 )
@@ -435,3 +436,17 @@ def test_the_workers_part_of_a_preprocessing_is_bytes_and_the_whole_the_same_to_
     assert rest(found).equal(torch.stack([clip.preprocess(picture) for picture in pictures]))
     whole, rest = in_two_parts(lambda picture: "as it is")
     assert rest(whole(pictures[0])) == "as it is"
+
+
+class Batches(list):
+    """What `load_batches` takes."""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_batches_come_from_workers_with_their_order_in_memory(workers):
+    numbers = torch.arange(48, dtype=torch.uint8)
+    batches = Batches([numbers.view(1, 2, 2, 4, 3).permute(0, 1, 4, 2, 3), (numbers.view(6, 8), ["a", "b"])])
+    pictures, (table, words) = load_batches(batches, workers)
+    assert pictures.equal(batches[0]) and pictures.stride() == batches[0].stride()
+    assert table.equal(batches[1][0]) and table.is_contiguous() and words == ["a", "b"]
