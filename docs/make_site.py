@@ -202,7 +202,7 @@ def run_page(run: Path, pages: Path) -> str:
     lines = ["| run | seed | Top‑1 and 95% interval | Top‑5 |", "|---|---:|---:|---:|"]
     for row in rows:
         top1, low, high, top5 = (f"{float(row[name]):.1f}" for name in ("top1", "top1_low", "top1_high", "top5"))
-        lines.append(f"| {row['run']} | {row['seed']} | **{top1}** [{low}, {high}] | {top5} |")
+        lines.append(f"| {row['run']} | {row['seed']} | **{top1}** [{low},&nbsp;{high}] | {top5} |")
     text = (
         f"# This run\n\nScores on {rows[0]['N']} test clips, in percent, as lesson 05 trained and measured them. The "
         "interval is that of one score over clips; a difference of two runs has its own, see lesson 06.\n\n"
