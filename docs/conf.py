@@ -14,6 +14,7 @@ html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_copyright = False
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's machine is set
 html_math_renderer = "mathml"
 html_theme_options = {
     "show_navbar_depth": 1,
@@ -21,6 +22,7 @@ html_theme_options = {
     "use_download_button": True,
     "use_fullscreen_button": False,
     "home_page_in_toc": False,
+    "navbar_persistent": [],  # its search field stands in the sidebar, too
 }
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
@@ -38,8 +40,9 @@ autodoc_typehints_format = "short"
 
 
 def mathml(tex: str, block: bool) -> str:
-    """MathML needs neither network nor script. Fences grow by themselves in it, so TeX's sizes are left out."""
-    tex = re.sub(r"\\[bB]igg?(?![a-zA-Z])", "", tex).replace(r"\dots", r"\ldots")
+    """MathML needs neither network nor script."""
+    tex = re.sub(r"\\[bB]igg?(?![a-zA-Z])", "", tex).replace(r"\dots", r"\ldots")  # here fences grow by themselves
+    tex = re.sub(r"(\\(?:bar|hat) ?\w)(?=[_^])", r"\1{}", tex)  # else docutils sets the index under the letter
     return tex2mathml(tex, as_block=block)
 
 

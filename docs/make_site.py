@@ -65,6 +65,8 @@ def main(run: Path = ROOT / "runs/demo", out: Path = ROOT / "build/site", lesson
     if status := subprocess.run(command, check=False).returncode:
         sys.exit(status)
     print(f"site: {out / 'html/index.html'}")
+    if (measured := out / "html/this_run.html").is_file():
+        print(f"what this run measured: {measured}")
 
 
 def stage(run: Path, pages: Path) -> None:
@@ -80,6 +82,9 @@ def stage(run: Path, pages: Path) -> None:
         solution = f"notebooks/solutions/{source.name}"
         stage_notebook(cleaned(ROOT / solution, run), solution, pages)
     write_text_atomic(pages / "notebooks/index.md", lessons_page(run))
+    solutions = toctree([source.stem for source in LESSONS])
+    text = "# Solutions\n\nFor after you have tried. They are shown without outputs: `make lab` opens and runs them.\n"
+    write_text_atomic(pages / "notebooks/solutions/index.md", text + solutions)
     if (run / "scores.csv").is_file():
         write_text_atomic(pages / "this_run.md", run_page(run, pages))
     for room in ROOMS:
@@ -186,21 +191,18 @@ def lessons_page(run: Path) -> str:
     if "smoke" in presets:
         told += " With `smoke` everything runs and no score means anything."
     names = [source.stem for source in LESSONS]
-    solutions = toctree([f"solutions/{name}" for name in names])
-    return (
-        f"# Lessons\n\n{told} Each can be downloaded with the button at its top, or opened with `make lab`.\n"
-        f"{toctree(names)}\n## Solutions\n\nFor after you have tried; `make lab` runs them.\n{solutions}"
-    )
+    told += " Each can be downloaded with the button at its top, or opened with `make lab`.\n"
+    return f"# Lessons\n\n{told}{toctree([*names, 'solutions/index'], ':maxdepth: 1')}"
 
 
 def run_page(run: Path, pages: Path) -> str:
     """What a run measured, in the order of the lessons."""
     with (run / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    lines = ["| trained with | seed | Top-1 | 95% interval | Top-5 |", "|---|---:|---:|---:|---:|"]
+    lines = ["| run | seed | Top‑1 and 95% interval | Top‑5 |", "|---|---:|---:|---:|"]
     for row in rows:
         top1, low, high, top5 = (f"{float(row[name]):.1f}" for name in ("top1", "top1_low", "top1_high", "top5"))
-        lines.append(f"| {row['run']} | {row['seed']} | **{top1}** | {low} to {high} | {top5} |")
+        lines.append(f"| {row['run']} | {row['seed']} | **{top1}** [{low},&nbsp;{high}] | {top5} |")
     text = (
         f"# This run\n\nScores on {rows[0]['N']} test clips, in percent, as lesson 05 trained and measured them. The "
         "interval is that of one score over clips; a difference of two runs has its own, see lesson 06.\n\n"
@@ -208,8 +210,9 @@ def run_page(run: Path, pages: Path) -> str:
     text += "\n".join(lines) + "\n"
     for source in LESSONS:
         state, seconds = notebook_state(run / "notebooks" / source.name)
-        spent = f", {duration(seconds)}" if seconds else ""
-        text += f"\n## [{source.stem}](/notebooks/{source.name})\n\n{state}{spent}\n"
+        spent = f"It took {duration(seconds)}." if seconds and state == "ok" else f"State: {state}."
+        title = "".join(json.loads(source.read_text(encoding="utf-8"))["cells"][0]["source"]).splitlines()[0]
+        text += f"\n## [{title.removeprefix('# ')}](/notebooks/{source.name})\n\n{spent}\n"
         for picture in (run / "figures" / f"{name}.png" for name in MEASURED if name[:2] == source.stem[:2]):
             if picture.is_file():
                 shutil.copy(picture, staged_folder(pages / "figures" / picture.name))
@@ -260,7 +263,10 @@ def sidebar(others: list[str], pages: Path) -> str:
 def write_lessons(run: Path, folder: Path) -> None:
     """The core lessons as executed, with pictures of at most 720 pixels and 64 colours."""
     for source in CORE:
-        notebook = cleaned(run / "notebooks" / source.name, run)
+        executed = run / "notebooks" / source.name
+        if notebook_state(executed)[0] != "ok":
+            sys.exit(f"{executed}: {notebook_state(executed)[0]}; `make demo` runs every lesson.")
+        notebook = cleaned(executed, run)
         for data in (out.get("data", {}) for cell in notebook["cells"] for out in cell.get("outputs", [])):
             if "image/png" in data:
                 data["image/png"] = smaller(data["image/png"])
