@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
+from mgdmkit import MGDM
+
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "benchmarks"))
     peers = importlib.import_module("peers")
@@ -40,17 +42,26 @@ def test_wrong_and_missing_frames_are_counted(tmp_path):
     assert any(peers.errors(right[::-1], film.frames)) and len(peers.errors(right[:3], film.frames)) == 3
 
 
+def soft_model(layers: int, **options) -> MGDM:
+    """At CLIP's temperature so few videos have a loss of nearly 0, and all losses of 0 are alike."""
+    model = peers.head_model(64, layers, **options)
+    model.logit_scale.data.fill_(2.0)
+    return model
+
+
 @pytest.mark.parametrize("layers", [0, 1])
 @pytest.mark.parametrize("k", [0, 3, 7])
 def test_ours_and_the_literal_form_give_the_same_loss(k, layers):
-    model, batch = peers.head_model(64, layers), peers.draw_batch(6, 64, 10, k)
-    torch.testing.assert_close(peers.ours(model, batch), peers.literal(model, batch), rtol=1e-5, atol=0)
+    model, batch = soft_model(layers), peers.draw_batch(6, 64, 10, k)
+    loss = peers.ours(model, batch)
+    assert loss > 0.01
+    torch.testing.assert_close(loss, peers.literal(model, batch), rtol=1e-5, atol=0)
 
 
-def test_peers_see_what_ours_sees():
-    """At k = 0 the head without discriminator is BIKE's but for the length of V, with one text for the words."""
-    model, batch = peers.head_model(64, 1, discriminator=False), peers.draw_batch(6, 64, 10, 0)
+def test_the_heads_are_different_ones():
+    """BIKE's head with its text in place of the words is the one without words; the three heads differ."""
+    model, batch = soft_model(1, discriminator=False), peers.draw_batch(6, 64, 10, 0)
     same = batch._replace(words=batch.texts)
     torch.testing.assert_close(peers.bike(model, same, words=True), peers.bike(model, batch))
-    losses = [loss(model, batch) for loss in (peers.ours, peers.bike, peers.actionclip)]
-    assert all(torch.isfinite(loss) and loss > 0 for loss in losses) and len({float(loss) for loss in losses}) == 3
+    losses = [loss(model, batch).item() for loss in (peers.ours, peers.bike, peers.actionclip)]
+    assert min(losses) > 0.001 and len(set(losses)) == 3
