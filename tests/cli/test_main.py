@@ -200,7 +200,7 @@ def test_a_public_name_brings_what_it_needs_and_nothing_more():
 
 
 MISTAKES = {
-    "clip --manifest {out}/none.csv --out {out}/clip": "no manifest at {out}/none.csv; make one with `mgdm manifest",
+    "clip --manifest {out}/none.csv --out {out}/clip": "no manifest at {out}/none.csv; `mgdm manifest",
     "manifest folder --videos {out}/none --out {out}/m.csv": "{out}/none",
     "features --manifest {job}/data.csv --clip {out}/none --out {out}/f": "neither a folder with a CLIP nor a model",
     "features --manifest {job}/data.csv --clip {job}/run --out {out}/f": "{job}/run holds no CLIP",
