@@ -96,7 +96,8 @@ def test_nothing_tells_on_which_machine_it_was_made(site):
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert not [place for place in (str(ROOT), str(site.run), sys.prefix) if place in text], path
-    assert "written to runs/demo/k3 by .venv/bin/" in site.pages["notebooks/03_paradigm_and_loss.html"]
+    page = site.pages["notebooks/03_paradigm_and_loss.html"]
+    assert re.search(r"written to runs/demo/k3 by (\./)?\.venv/bin/", page)  # the environment may lie in the checkout
 
 
 def test_a_lesson_is_shown_as_executed_but_as_its_source_reads(site):
