@@ -1,6 +1,7 @@
 """Every choice of a run, as frozen dataclasses: contradictions raise, JSON round trip."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -34,6 +35,12 @@ def write_text_atomic(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def sha256(path: Path) -> str:
+    """64 hex digits over what a file holds."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

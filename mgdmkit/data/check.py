@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm.contrib.concurrent import thread_map
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.config import sha256, write_text_atomic
 from mgdmkit.data.corpus import alike, normalise
 from mgdmkit.data.manifest import SPLITS, UNUSED, ManifestError, official_splits, read_manifest, write_manifest
 from mgdmkit.data.tables import write_rows
@@ -129,7 +129,7 @@ def notes_on(rows: Sequence[Row]) -> list[str]:
     Files are compared by size first, then by their heads, and as a whole only where these agree.
     """
     notes, same = [], [[row for row in rows if Path(row["path"]).stat().st_size]]
-    for key in (lambda path: path.stat().st_size, _hash_of_head, _hash_of_all):
+    for key in (lambda path: path.stat().st_size, _hash_of_head, sha256):
         same = [group for rows in same for group in _grouped(rows, key)]
     pairs = [pair for group in same if (pair := next(filter(_apart, combinations(group, 2)), None))]
     if pairs:
@@ -155,11 +155,6 @@ def _grouped(rows: Sequence[Row], key: Callable[[Path], Hashable]) -> list[list[
 def _hash_of_head(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.sha256(file.read(1 << 16)).digest()
-
-
-def _hash_of_all(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _apart(pair: tuple[Row, Row]) -> bool:

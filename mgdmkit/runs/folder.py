@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.config import sha256, write_text_atomic
 
 CHECKSUMS = "sha256.json"
 """In every folder with tensors, beside its recipe: the sha256 of each of them, by name. A flipped bit, or the file of
@@ -123,12 +123,6 @@ def check_sha256(path: Path) -> None:
     recorded = _checksums(path.parent).get(path.name)
     if recorded is not None and recorded != sha256(path):
         raise ValueError(f"it is not what was written, by its sha256 in {CHECKSUMS}")
-
-
-def sha256(path: Path) -> str:
-    """64 hex digits over what a file holds."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checksums(folder: Path) -> dict[str, Any]:

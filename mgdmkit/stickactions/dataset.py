@@ -7,7 +7,6 @@ the place and the pose but not the action: what a frozen image-text model sees i
 to train a small image-text model on. Every picture follows from (seed, split, index) alone.
 """
 
-import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -20,7 +19,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from mgdmkit.config import Config, write_text_atomic
+from mgdmkit.config import Config, sha256, write_text_atomic
 from mgdmkit.stickactions.captions import caption
 from mgdmkit.stickactions.catalogue import LABELS, scene_of
 from mgdmkit.stickactions.clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
@@ -111,11 +110,6 @@ def _make(job: tuple[Path, StickActionsConfig, dict[str, str]]) -> None:
     )
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_whole(root: Path, config: StickActionsConfig, row: dict[str, str], hashes: dict[str, str]) -> bool:
     """Whether a video is there as it was made; one without a hash, from an interrupted run, is decoded."""
     path = root / row["path"]
@@ -124,7 +118,7 @@ def _is_whole(root: Path, config: StickActionsConfig, row: dict[str, str], hashe
     if not path.is_file():
         return False
     if row["path"] in hashes:
-        return _hash(path) == hashes[row["path"]]
+        return sha256(path) == hashes[row["path"]]
     try:
         with av.open(str(path)) as container:
             frames = sum(1 for _ in container.decode(video=0))
@@ -166,6 +160,9 @@ def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
         for _ in tqdm(made, "StickActions", len(jobs), unit="clip", disable=not jobs):
             pass
     manifest = root / "manifest.csv"
-    _keep(root / HASHES, "".join(f"{_hash(root / row['path'])}  {row['path']}\n" for row in rows))
+    for *_, row in jobs:
+        hashes.pop(row["path"], None)  # of the damaged file
+    digests = {row["path"]: hashes.get(row["path"]) or sha256(root / row["path"]) for row in rows}
+    _keep(root / HASHES, "".join(f"{digest}  {path}\n" for path, digest in digests.items()))
     _keep(manifest, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
     return manifest
