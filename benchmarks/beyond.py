@@ -18,8 +18,6 @@ must give the library's own losses, which is checked before anything is trained.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -29,15 +27,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig
 from mgdmkit.evaluation.scores import score
 from mgdmkit.experiments.grids import variant
 from mgdmkit.experiments.pipeline import Prepared, prepare
 from mgdmkit.experiments.variants import compare, correct, difference
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import adaptive, random_negatives, select
 from mgdmkit.model import MGDM
+from mgdmkit.pool import pool
 from mgdmkit.runs.folder import save_tensors
 from mgdmkit.runs.trained import new_model, read_history
 from mgdmkit.training.optim import learning_rate, parameter_groups
@@ -203,8 +203,8 @@ def main(
     prepared = prepare(root, preset, quiet=True)
     same_as_library(prepared)
     names = [name for name in FAMILY if not only or name in (*LIBRARY, *only)]
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        jobs = [pool.submit(train, root, preset, name, seed) for seed in range(seeds) for name in names]
+    with pool(workers) as trainers:
+        jobs = [trainers.submit(train, root, preset, name, seed) for seed in range(seeds) for name in names]
         for job in tqdm(jobs, desc="trainings", unit="run"):
             job.result()
     labels = prepared.videos(split).labels

@@ -164,7 +164,7 @@ def main(
             row = {"work": work, "how": how, "beside": beside, "cores": os.cpu_count(), "repeats": repeats}
             rows.append(row | {"ms": ms, "ms_low": min(times), "ms_high": max(times), "slower": ms / alone})
     table = pd.DataFrame(rows).round(2)
-    from mgdmkit.config import write_text_atomic
+    from mgdmkit.files import write_text_atomic
 
     write_text_atomic(out, table.to_csv(index=False))
     print(table.pivot(index=["work", "beside"], columns="how", values=["ms", "slower"]).round(1).to_string())

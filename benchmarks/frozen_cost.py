@@ -28,7 +28,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.config import MGDMConfig, TrainConfig
+from mgdmkit.files import write_text_atomic
 from mgdmkit.mining import random_negatives
 from mgdmkit.replication.plan import module_gmac
 from mgdmkit.replication.recipes import read_recipe, table_recipes

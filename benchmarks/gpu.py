@@ -64,8 +64,9 @@ from torch import Tensor, nn
 
 from mgdmkit.clip import load_clip
 from mgdmkit.clip.small import SMALL, small_config
-from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig
 from mgdmkit.evaluation.complexity import count
+from mgdmkit.files import write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import random_negatives
 from mgdmkit.replication.plan import module_gmac

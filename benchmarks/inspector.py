@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 
 from mgdmkit import plots
 from mgdmkit.clip.features import Features
-from mgdmkit.config import MGDMConfig, write_text_atomic
+from mgdmkit.config import MGDMConfig
 from mgdmkit.data.manifest import Manifest
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inspector import figure as drawing
 from mgdmkit.inspector import playback
 from mgdmkit.inspector.widget import HardNegativeInspector

@@ -36,7 +36,8 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor, nn
 
-from mgdmkit.config import MGDMConfig, write_text_atomic
+from mgdmkit.config import MGDMConfig
+from mgdmkit.files import write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.model import MGDM, RawTexts
 

@@ -39,8 +39,9 @@ from loss_form import kl_rows
 from PIL import Image
 from torch import Tensor, nn
 
-from mgdmkit.config import MGDMConfig, write_text_atomic
+from mgdmkit.config import MGDMConfig
 from mgdmkit.data.video import read_segments, segment_indices
+from mgdmkit.files import write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import mine_negatives
 from mgdmkit.model import MGDM, weighted_frames

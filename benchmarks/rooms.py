@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tyro
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mgdmkit"

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 import tyro
 
-from mgdmkit.config import write_text_atomic
 from mgdmkit.evaluation.complexity import parts
+from mgdmkit.files import write_text_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIP, T, D, CLASSES, K = "ViT-L-14", 16, 768, 400, 7

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from mgdmkit.clip.backbone import load_clip
 from mgdmkit.clip.small import SMALL, TRAINING, WEIGHTS, pack, small_config
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import prompts
+from mgdmkit.files import write_text_atomic
 from mgdmkit.runs.folder import read_json
 from mgdmkit.stickactions.dataset import LABELS
 from mgdmkit.training.pretraining import PretrainConfig, StickStills

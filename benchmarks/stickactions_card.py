@@ -16,9 +16,9 @@ import tyro
 from torch import Tensor
 
 from mgdmkit.clip.features import Features
-from mgdmkit.config import write_text_atomic
 from mgdmkit.evaluation.scores import label_rank, wilson
 from mgdmkit.experiments.pipeline import Prepared, prepare
+from mgdmkit.files import write_text_atomic
 from mgdmkit.mining import zero_shot_logits
 from mgdmkit.stickactions.dataset import scene_of
 

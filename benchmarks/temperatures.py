@@ -24,9 +24,10 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from mgdmkit.config import TrainConfig, write_text_atomic
+from mgdmkit.config import TrainConfig
 from mgdmkit.experiments.grids import variant
 from mgdmkit.experiments.pipeline import Prepared, prepare
+from mgdmkit.files import write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.model import MGDM
 from mgdmkit.runs.trained import new_model

@@ -27,9 +27,9 @@ import torch
 import tyro
 from PIL import Image
 
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.video import read_segments
 from mgdmkit.evaluation.complexity import parts
+from mgdmkit.files import write_text_atomic
 from mgdmkit.training.optim import autocast_dtype
 
 T, SIDE = 16, 224

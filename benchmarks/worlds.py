@@ -14,11 +14,12 @@ import tyro
 from mgdmkit.clip.backbone import load_clip
 from mgdmkit.clip.features import extract_features
 from mgdmkit.clip.small import SMALL
-from mgdmkit.config import SMALL_TRAIN, write_text_atomic
+from mgdmkit.config import SMALL_TRAIN
 from mgdmkit.data.manifest import read_manifest
 from mgdmkit.experiments.grids import variant
 from mgdmkit.experiments.pipeline import DEPTH, OWN, Prepared, mine_to_csv, prepare
 from mgdmkit.experiments.variants import Against, run_grid
+from mgdmkit.files import write_text_atomic
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate
 
 WORLDS = {

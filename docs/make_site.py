@@ -23,7 +23,7 @@ import tyro
 from PIL import Image
 
 from mgdmkit.cli.page import duration, notebook_state, source_cells
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mgdmkit.config import check_choice, write_text_atomic
+from mgdmkit.config import check_choice
+from mgdmkit.files import write_text_atomic
 
 HEADER = ["video", "label", "positive_rank", "positive_score"]  # of the CSV, before the negatives
 CLIP = "clip_fingerprint"  # the column behind them: which CLIP they are of

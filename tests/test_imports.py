@@ -16,7 +16,8 @@ room_of, imported_names, imports, imported_module = (
     getattr(drawn, name) for name in ("room_of", "imported_names", "imports", "imported_module")
 )
 FLOORS = (
-    ("config", "resources"),
+    ("files", "pool", "resources"),
+    ("config",),
     ("loss", "mining", "model", "reference", "plots"),
     ("inference",),
     ("runs",),
@@ -39,8 +40,8 @@ WITHOUT_NETWORKS = {"data", "stickactions"}
 # These must work, or say why not, where torch does not: the check of the machine, and the notebooks' page.
 ALONE = {
     "cli.doctor": set(),
-    "cli.page": {"config"},
-    "cli.headless": {"config", "cli.page"},
+    "cli.page": {"files"},
+    "cli.headless": {"files", "cli.page"},
 }
 PLOTTING = {"matplotlib", "seaborn", "mgdmkit.plots"}
 NETWORKS = {"torch.nn", "open_clip", "timm"}
@@ -71,9 +72,9 @@ def may_import(module: str, other: str) -> bool:
         return from_room == "cli"
     assert room in FLOOR, f"place mgdmkit/{room} on a floor of this file"
     if room in METHOD:
-        return other == "config"
+        return other in ("config", "files")
     if room == "plots":
-        return from_room == "plots"
+        return from_room in ("plots", "files")
     return from_room == room or FLOOR.get(from_room, len(FLOORS)) < FLOOR[room]
 
 

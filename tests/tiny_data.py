@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.cards import dataset_classes
+from mgdmkit.files import write_text_atomic
 from mgdmkit.replication.recipes import RECIPES
 from mgdmkit.replication.rows import corpus_labels
 from mgdmkit.runs.folder import save_tensors

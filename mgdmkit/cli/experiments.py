@@ -120,8 +120,8 @@ def complexity(
         semantic_layers: Blocks of the semantic discriminator.
         out: Write the first table as a CSV, too.
     """
-    from mgdmkit.config import write_text_atomic
     from mgdmkit.evaluation.complexity import PAPER_TABLE8, SEEN_BY_THE_PAPER, added, parts, splits, table8
+    from mgdmkit.files import write_text_atomic
 
     def show(title: str, rows) -> None:
         print(title, rows.to_string(index=False, float_format="{:.6f}".format), sep="\n")

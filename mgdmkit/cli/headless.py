@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mgdmkit.cli.page import duration, notebook_state, source_cells, was_reached, write_index
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 
 KERNEL_ENV = {
     # A backend chosen for scripts (MPLBACKEND=Agg) would leave the executed notebooks without pictures.

@@ -4,10 +4,12 @@ Every command shows its progress, continues what was interrupted, and ends with 
 Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
 """
 
+import errno
 import io
 import os
 import sys
 import warnings
+from concurrent.futures import BrokenExecutor
 
 import tyro
 
@@ -51,14 +53,15 @@ def main() -> None:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-                _run_together()
-            else:
+            if os.environ.get("WORLD_SIZE", "1") == "1" or {"-h", "--help"} & set(sys.argv):
                 _run()
+            else:
+                _run_together()
         except KeyboardInterrupt:
             sys.exit("stopped; the same command continues")
         except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
-            message = _out_of_memory(error) or (str(error) if isinstance(error, _user_errors()) else None)
+            message = _out_of_memory(error) or _system_says(error)
+            message = message or (str(error) if isinstance(error, _user_errors()) else None)
             if message is None:
                 raise
             print(f"mgdm: {message}{_more_like_it(error)}", file=sys.stderr)
@@ -104,16 +107,43 @@ def _out_of_memory(error: Exception) -> str | None:
     from mgdmkit.runs.folder import cause
 
     told = str(error)
-    killed = isinstance(error, RuntimeError) and "DataLoader worker" in told  # as the system does where memory runs out
+    # As the system does where memory runs out.
+    killed = isinstance(error, BrokenExecutor) or (isinstance(error, RuntimeError) and "DataLoader worker" in told)
     lacking = isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
     )
     if killed:
-        return f"a process that decodes was ended, most likely for want of memory ({cause(error)}); try --workers 1"
+        return f"a worker process was ended, most likely for want of memory ({cause(error)}); try --workers 1"
     if not lacking:
         return None
     cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")
     return f"not enough memory ({cause(error)}); try {cure}"
+
+
+CURES = {
+    errno.ENOSPC: "no space left on its disk; free some, and the same command continues",
+    errno.EDQUOT: "no space left for this user; free some, and the same command continues",
+    errno.EACCES: "permission denied; ask its owner for it, or take another path",
+    errno.EPERM: "permission denied; ask its owner for it, or take another path",
+    errno.EROFS: "its disk can only be read; take another path",
+    errno.EISDIR: "it is a folder where a file is wanted",
+    errno.ENOTDIR: "a part of this path is a file where a folder is wanted",
+    errno.EEXIST: "it is a file where a folder is wanted",
+    errno.ENAMETOOLONG: "this name is too long for its disk; take a shorter one",
+    errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
+}
+
+
+def _system_says(error: Exception) -> str | None:
+    """Path, cause and cure of an error of the system; None for any other."""
+    if not isinstance(error, OSError) or error.errno not in CURES:
+        if "unable to write to file </torch" in str(error):
+            return "no space left on /dev/shm, through which processes hand over pictures; try --workers 1"
+        return None
+    path = error.filename2 or error.filename
+    if isinstance(path, bytes):
+        path = os.fsdecode(path)
+    return f"{path or sys.argv[1]}: {CURES[error.errno]}"
 
 
 def _more_like_it(error: Exception) -> str:
@@ -133,5 +163,6 @@ def _user_errors() -> tuple[type[Exception], ...]:
     from mgdmkit.clip.backbone import ClipWeightsError
     from mgdmkit.data.video import VideoError
     from mgdmkit.runs.folder import FolderError
+    from mgdmkit.training.optim import Diverged
 
-    return (ValueError, OSError, ClipWeightsError, FolderError, NotebookError, VideoError)
+    return (ValueError, OSError, ClipWeightsError, Diverged, FolderError, NotebookError, VideoError)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 
 ADDED_BY_PAPERMILL = {"injected-parameters", "papermill-error-cell-tag"}
 

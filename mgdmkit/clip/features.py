@@ -30,10 +30,10 @@ from torchvision import transforms
 from tqdm.auto import tqdm
 
 from mgdmkit.clip.backbone import FrozenClip
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.data.manifest import SPLITS, UNUSED, Manifest, official_splits, take_official_split
 from mgdmkit.data.video import VideoError, read_segments
+from mgdmkit.files import write_text_atomic
 from mgdmkit.runs.folder import (
     FolderError,
     check_sha256,

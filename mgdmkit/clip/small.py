@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 from mgdmkit.runs.folder import load_tensors, reading, save_tensors
 
 SMALL = "small"

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mgdmkit.clip.small import SMALL
-from mgdmkit.config import sha256
+from mgdmkit.files import sha256
 from mgdmkit.runs.folder import cause
 
 _CHECKSUM = re.compile(r"/clip/models/(?P<openai>[0-9a-f]{64})/|/open_clip/.*-(?P<open_clip>[0-9a-f]{8})\.pth?$")

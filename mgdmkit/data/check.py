@@ -12,11 +12,11 @@ from typing import Any
 
 from tqdm.contrib.concurrent import thread_map
 
-from mgdmkit.config import sha256, write_text_atomic
 from mgdmkit.data.corpus import alike, normalise
 from mgdmkit.data.manifest import SPLITS, UNUSED, ManifestError, official_splits, read_manifest, write_manifest
 from mgdmkit.data.tables import write_rows
 from mgdmkit.data.video import VideoError, count_frames
+from mgdmkit.files import sha256, write_text_atomic
 
 Row = dict[str, str]
 PROBLEMS = ("missing", "empty", "unreadable")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import alike, as_read
 from mgdmkit.data.tables import LOOKS_LIKE, ManifestError, read_table
+from mgdmkit.files import write_text_atomic
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {name: name for name in SPLITS} | {

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 # UTF-32 first: its mark begins with that of UTF-16.

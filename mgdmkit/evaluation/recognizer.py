@@ -22,9 +22,9 @@ from torch import Tensor
 
 from mgdmkit.clip.backbone import ClipWeightsError, FrozenClip, load_clip
 from mgdmkit.clip.features import SAMPLING
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.corpus import prompts
 from mgdmkit.data.video import read_segments, segment_indices
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import Inference, predict
 from mgdmkit.model import MGDM
 from mgdmkit.runs.folder import FolderError, check_sha256, read_json, reading, record_sha256

@@ -13,7 +13,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mgdmkit.config import check_choice, write_text_atomic
+from mgdmkit.config import check_choice
+from mgdmkit.files import write_text_atomic
 from mgdmkit.model import MGDM
 
 

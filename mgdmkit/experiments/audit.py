@@ -7,11 +7,12 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from mgdmkit.config import check_counts, write_text_atomic
+from mgdmkit.config import check_counts
 from mgdmkit.evaluation.scores import blind_accuracy
 from mgdmkit.experiments.grids import variant
 from mgdmkit.experiments.pipeline import Prepared
 from mgdmkit.experiments.variants import train_ahead
+from mgdmkit.files import write_text_atomic
 from mgdmkit.mining import select
 from mgdmkit.runs.trained import new_model
 

@@ -6,11 +6,8 @@ the same order. Runs that are finished are loaded, so an interrupted grid contin
 
 import dataclasses
 import itertools
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +17,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mgdmkit.config import check_counts, write_text_atomic
+from mgdmkit.config import check_counts
 from mgdmkit.evaluation.confidence import calibration, true_margins
 from mgdmkit.evaluation.scores import Scores, label_rank, mcnemar, paired_difference, score
 from mgdmkit.experiments.pipeline import Prepared, Trained, prepare, run_name, train_and_score
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import Inference
 from mgdmkit.mining import zero_shot_logits
+from mgdmkit.pool import pool
 from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.processes import local_cores
 from mgdmkit.runs.trained import read_history, share_done
@@ -309,24 +308,18 @@ def train_ahead(
     workers = min(workers or local_cores(), len(todo))
     if workers < 2:
         return  # they are trained when they are asked for
-    context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(workers, context, _load_once, (prepared.root, prepared.preset)) as pool,
+        pool(workers, _load_once, prepared.root, prepared.preset) as trainers,
         tqdm(total=len(todo), desc=f"{len(todo)} trainings, {workers} at once", bar_format=BAR) as bar,
     ):
-        running = {pool.submit(_train_one, *job, watch): folder for folder, job in todo.items()}
-        try:
-            while running:
-                ended, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    future.result()
-                    del running[future]
-                bar.n = len(todo) - sum(1 - share_done(folder) for folder in running.values())
-                bar.refresh()
-        except BaseException:  # also when the user stops it: nothing goes on training behind the prompt
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
+        running = {trainers.submit(_train_one, *job, watch): folder for folder, job in todo.items()}
+        while running:
+            ended, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in ended:
+                future.result()
+                del running[future]
+            bar.n = len(todo) - sum(1 - share_done(folder) for folder in running.values())
+            bar.refresh()
 
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
@@ -334,15 +327,8 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 def _load_once(root: Path, preset: str) -> None:
     global _prepared
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _prepared = prepare(root, preset, quiet=True)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would train on, unseen."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _train_one(variant: Variant, seed: int, watch: bool) -> None:

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 
 from mgdmkit import plots
 from mgdmkit.clip.features import CorpusTexts, Features
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.judgements import Judgements
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import VideoError, read_segments
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inspector import figure as drawing
 from mgdmkit.inspector import html
 from mgdmkit.inspector.controls import Controls, player

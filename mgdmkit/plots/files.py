@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from mgdmkit.files import atomic
+
 DETAILS = {".svg": {"metadata": {"Date": None}}}  # no date: the same drawing gives the same bytes
 
 
@@ -27,7 +29,6 @@ def save_as(figure: Figure, path: Path, dpi: int = 150, **options: Any) -> Path:
     drawn = io.BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "mgdmkit"}):  # text stays text; ids without chance
         figure.savefig(drawn, format=path.suffix[1:], dpi=dpi, **DETAILS.get(path.suffix, {}), **options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(drawn.getvalue())
-    return temporary.replace(path)
+    with atomic(path) as temporary:
+        temporary.write_bytes(drawn.getvalue())
+    return path

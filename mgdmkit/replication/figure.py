@@ -17,8 +17,8 @@ from torch import Tensor
 from mgdmkit import plots
 from mgdmkit.clip.features import Features, load_features
 from mgdmkit.clip.features import read_recipe as read_features_recipe
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.cards import dataset_card
+from mgdmkit.files import write_text_atomic
 from mgdmkit.replication.options import Runs
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET, Recipe, read_recipe
 from mgdmkit.replication.rows import run_folder, scored_features

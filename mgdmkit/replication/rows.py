@@ -27,7 +27,6 @@ from mgdmkit.clip.features import (
 )
 from mgdmkit.clip.small import SMALL
 from mgdmkit.clip.weights import base_name
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.cards import dataset_classes
 from mgdmkit.data.corpus import label_list, mining_corpus, union
 from mgdmkit.data.exclusions import locate, read_exclusions
@@ -35,6 +34,7 @@ from mgdmkit.data.manifest import read_manifest
 from mgdmkit.evaluation.recognizer import write_labels
 from mgdmkit.evaluation.scores import score
 from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives, zero_shot_logits
 from mgdmkit.replication.options import Options, Runs

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mgdmkit.config import write_text_atomic
 from mgdmkit.data.cards import DATA_MANIFESTS
 from mgdmkit.evaluation.scores import wilson
+from mgdmkit.files import write_text_atomic
 from mgdmkit.replication.pages import Line, comparison_page, kind_name, table_page
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET, Printed, table_recipes
 from mgdmkit.replication.settings import UNTRAINED

@@ -5,7 +5,6 @@ All writes are atomic (a temporary file, then a rename), and nothing that is rea
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +15,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mgdmkit.config import sha256, write_text_atomic
+from mgdmkit.files import atomic, sha256, write_text_atomic
 
 CHECKSUMS = "sha256.json"
 """In every folder with tensors, beside its recipe: the sha256 of each of them, by name. A flipped bit, or the file of
 another folder, has the right shape."""
+
+
+RECORDS = {
+    "features.json": "features",
+    "config.json": "a run",
+    "clip_training.json": "a CLIP",
+    "stickactions.json": "the videos of StickActions",
+}
+"""What a folder says of what made it, by the name of the file; a folder holds one of them."""
 
 
 class FolderError(RuntimeError):
@@ -43,6 +51,8 @@ def claim(path: Path, recipe: dict[str, Any], *, ignore: tuple[str, ...] = (), w
                 f"{path.parent} holds {orphans[0]}, but {path.name}, which says what it was made with, is missing: "
                 f"put it back, take another folder, or delete this one to make it anew"
             )
+        if others := [name for name in RECORDS if name != path.name and (path.parent / name).exists()]:
+            raise FolderError(f"{path.parent} holds {RECORDS[others[0]]} ({others[0]}); take another folder")
         write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
         return
     cure = "put back a good copy, take another folder, or delete this one to make it anew"
@@ -83,7 +93,9 @@ def reading(path: Path, cure: str) -> Iterator[None]:
     """What is wrong with a file that the block reads becomes a `FolderError`: path, cause, and `cure`, what to do."""
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:  # safetensors says "not found" of what it may not read
+        if isinstance(error, PermissionError) or path.exists():
+            raise FolderError(f"{path} may not be read: permission denied; ask its owner for it") from error
         raise FolderError(f"{path} is missing; {cure}") from error
     except (ValueError, TypeError, KeyError, SafetensorError, RuntimeError) as error:
         raise FolderError(f"{path} is damaged ({cause(error)}); {cure}") from error
@@ -99,7 +111,7 @@ def cause(error: Exception) -> str:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> Path:
     """Write tensors as safetensors, atomically, and their sha256 into the folder's `CHECKSUMS`."""
-    with _atomic(path) as temporary:
+    with atomic(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
         # Before the file has its name: after a death here it is missing, or the old one, and made anew in both cases.
         record_sha256(path, temporary)
@@ -134,7 +146,7 @@ def _checksums(folder: Path) -> dict[str, Any]:
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, **progress: Any) -> None:
     """Write model, optimiser and where the work stands, atomically; `progress` holds plain values."""
-    with _atomic(path) as temporary:
+    with atomic(path) as temporary:
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), **progress}, temporary)
 
 
@@ -147,20 +159,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         model.load_state_dict(state.pop("model"))
         optimizer.load_state_dict(state.pop("optimizer"))
     except Exception as error:
+        if isinstance(error, PermissionError):
+            raise
         raise FolderError(f"the checkpoint {path} is damaged; delete it to start anew") from error
     return state
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to: it becomes `path` when all went well and is removed when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def fingerprint(*tensors: Tensor) -> str:

@@ -11,6 +11,8 @@ In a single process everything here does nothing, so that the callers need not a
 """
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from datetime import timedelta
@@ -34,7 +36,7 @@ def processes() -> Iterator[int]:
     Each process gets a GPU of its own where there are GPUs, as the default CUDA device; `ValueError` when a machine has
     fewer GPUs than processes. Only rank 0 prints.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
+    if not started_together() or dist.is_initialized():
         yield rank()
         return
     backend = "gloo"
@@ -47,12 +49,45 @@ def processes() -> Iterator[int]:
             )
         torch.cuda.set_device(local)
         backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    with _told_when_waiting():
+        dist.init_process_group(backend, timeout=PATIENCE)
     with ExitStack() as stack:
         stack.callback(dist.destroy_process_group)
         if not is_main():
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         yield rank()
+
+
+def started_together() -> bool:
+    """Whether the environment says that this is one of several processes; `ValueError` when it says half of it."""
+    told = os.environ.get("WORLD_SIZE", "1")
+    if told == "1":
+        return False
+    lacking = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if not told.isdigit() or lacking:
+        raise ValueError(
+            f"the environment says WORLD_SIZE={told!r}{f' but no {lacking[0]}' if lacking else ''}: something started "
+            f"this as one of several processes, but not torchrun. {ALONE}"
+        )
+    return True
+
+
+ALONE = "To work alone: env -u WORLD_SIZE mgdm ..."
+
+
+@contextmanager
+def _told_when_waiting(seconds: float = 10) -> Iterator[None]:
+    """One line for who waits for processes that were never started, as in the shell of a cluster's job."""
+    rank, of = os.environ["RANK"], os.environ["WORLD_SIZE"]
+    at = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    line = f"mgdm: process {rank} waits at {at} until all {of} processes have come (WORLD_SIZE={of}). {ALONE}"
+    timer = threading.Timer(seconds, lambda: print(line, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def choose_device(device: str = "auto") -> torch.device:

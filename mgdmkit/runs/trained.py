@@ -59,6 +59,18 @@ def read_history(run: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def is_finished(run: Path) -> bool:
+    """Whether a training has come to its end; what a death after it left behind is removed.
+
+    `FolderError` when the history of a finished training is missing or damaged.
+    """
+    if not (run / "model.safetensors").is_file():
+        return False
+    read_history(run)
+    (run / "checkpoint.pt").unlink(missing_ok=True)
+    return True
+
+
 def share_done(run: Path) -> float:
     """How much of a training is over, from 0 to 1."""
     if (run / "model.safetensors").is_file():

@@ -7,11 +7,8 @@ the place and the pose but not the action: what a frozen image-text model sees i
 to train a small image-text model on. Every picture follows from (seed, split, index) alone.
 """
 
-import os
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -19,7 +16,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from mgdmkit.config import Config, sha256, write_text_atomic
+from mgdmkit.config import Config
+from mgdmkit.files import atomic, sha256, write_text_atomic
+from mgdmkit.pool import pool
 from mgdmkit.stickactions.captions import caption
 from mgdmkit.stickactions.catalogue import LABELS, scene_of
 from mgdmkit.stickactions.clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
@@ -73,9 +72,7 @@ def render_still(split: str, seed: int, index: int, size: int = 64) -> tuple[np.
 
 def encode(frames: np.ndarray, path: Path, fps: int) -> None:
     """Write uint8 (F, H, W, 3) as H.264 in MP4; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with av.open(str(temporary), "w", format="mp4") as container:
+    with atomic(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         # One thread: the bytes must not depend on the machine's number of cores.
         options = {"crf": "18", "preset": "veryfast", "threads": "1"}
         stream = container.add_stream("libx264", rate=fps, options=options)
@@ -83,7 +80,6 @@ def encode(frames: np.ndarray, path: Path, fps: int) -> None:
         for pixels in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
-    temporary.replace(path)
 
 
 def _rows(config: StickActionsConfig) -> list[dict[str, str]]:
@@ -153,10 +149,8 @@ def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
     claim(root / "stickactions.json", record, work=("manifest.csv", "videos"))
     rows, hashes = _rows(config), _hashes(root)
     jobs = [(root, config, row) for row in rows if not _is_whole(root, config, row, hashes)]
-    # Spawned, not forked: the caller may run threads (torch, a notebook), which do not survive a fork.
-    several = workers > 1 and len(jobs) > 1
-    with ProcessPoolExecutor(workers, get_context("spawn")) if several else nullcontext() as pool:
-        made = pool.map(_make, jobs, chunksize=8) if pool else map(_make, jobs)
+    with pool(workers) if workers > 1 and len(jobs) > 1 else nullcontext() as drawers:
+        made = drawers.map(_make, jobs, chunksize=8) if drawers else map(_make, jobs)
         for _ in tqdm(made, "StickActions", len(jobs), unit="clip", disable=not jobs):
             pass
     manifest = root / "manifest.csv"

@@ -20,18 +20,19 @@ from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import Features, extract_features, read_recipe
 from mgdmkit.clip.small import SMALL, small_config
 from mgdmkit.clip.weights import open_clip_name
-from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig
 from mgdmkit.data.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.evaluation.recognizer import write_labels
 from mgdmkit.evaluation.scores import score
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import FolderError, claim, fingerprint, save_tensors
 from mgdmkit.runs.processes import choose_device
-from mgdmkit.runs.trained import load_model, new_model, read_run
+from mgdmkit.runs.trained import is_finished, load_model, new_model, read_run
 from mgdmkit.training.augment import Clips
 from mgdmkit.training.loop import WORK, choose_groups, fit
 from mgdmkit.training.optim import autocast_dtype, parameter_groups
@@ -164,7 +165,7 @@ def finetune(
         # Its folder may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
         free = ("clip.name", "clip.pretrained", "finetune.grad_checkpointing")
         claim(out / "config.json", recipe, ignore=free, work=WORK)
-    if (out / "model.safetensors").is_file():
+    if is_finished(out):
         tuned = tuned_clip(out, device)
         _write_labels(out, tuned, training.classes, prompt)
         return FineTuned(tuned.model.visual, load_model(out, device)).eval()

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from mgdmkit.config import MGDMConfig, TrainConfig, write_text_atomic
+from mgdmkit.config import MGDMConfig, TrainConfig
 from mgdmkit.evaluation.scores import score
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, adaptive, random_negatives, select
@@ -26,8 +27,8 @@ from mgdmkit.model import MGDM
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import claim, fingerprint, load_checkpoint, save_checkpoint, save_tensors
 from mgdmkit.runs.processes import choose_device
-from mgdmkit.runs.trained import load_model, new_model
-from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
+from mgdmkit.runs.trained import is_finished, load_model, new_model
+from mgdmkit.training.optim import Diverged, autocast_dtype, learning_rate, parameter_groups
 
 WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
 """What a run folder holds beside its `config.json`."""
@@ -113,6 +114,7 @@ def train(
         on_epoch: called with each line of the history, after the epoch's checkpoint is on disk.
     Raises:
         FolderError: when `out` holds a run of another configuration or other data, or a damaged one.
+        Diverged: the loss or the weights are no numbers any more.
     """
     autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed: both may raise
     group_labels = choose_groups(config, training.labels, len(text_features), negatives)
@@ -125,7 +127,7 @@ def train(
     }
     with processes.main_first():
         claim(out / "config.json", recipe, work=WORK)
-    if (out / "model.safetensors").is_file():
+    if is_finished(out):
         return load_model(out, device)
     model = new_model(model_config, config.seed).to(choose_device(device))
     groups = parameter_groups(model, config.weight_decay)
@@ -180,6 +182,8 @@ def fit(
     progress = load_checkpoint(out / "checkpoint.pt", network, optimizer)
     scaler.load_state_dict(progress.get("scaler") or scaler.state_dict())
     history = progress.get("history", [])
+    if history and processes.is_main():
+        _write_history(out, history)  # a death may have come between the checkpoint and its line
     trained = torch.compile(network) if config.compile else network  # the same parameters
     shown = {"desc": out.name, "unit": "epoch", "initial": len(history), "total": config.epochs}
     bar = tqdm(range(len(history), config.epochs), disable=quiet or not processes.is_main(), **shown)
@@ -192,10 +196,14 @@ def fit(
         history.append(line)
         if processes.is_main():
             save_checkpoint(out / "checkpoint.pt", network, optimizer, scaler=scaler.state_dict(), history=history)
-            write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+            _write_history(out, history)
         processes.barrier()
         if on_epoch:
             on_epoch(line)
+
+
+def _write_history(out: Path, history: list[dict[str, Any]]) -> None:
+    write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
 
 
 def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labels, text_features) -> dict[str, Any]:
@@ -217,6 +225,8 @@ def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labe
             loss = loss * (len(batch) / videos)
             scaler.scale(loss).backward()
             total += loss.item() * videos
+            if not math.isfinite(total):
+                raise Diverged(f"epoch {epoch + 1}", f"the loss of step {step + 1} of {steps} is {loss.item()}", lr)
         processes.average_gradients(network.parameters())  # before unscale_, so that all see the same overflow
         scaler.unscale_(optimizer)
         if config.clip_grad_norm:
@@ -224,6 +234,8 @@ def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labe
         scaler.step(optimizer)
         scaler.update()
         network.clamp_logit_scale()
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+        raise Diverged(f"epoch {epoch + 1}", "the last step left weights that are no numbers", lr)
     return {
         "epoch": epoch,
         "loss": total / len(training),

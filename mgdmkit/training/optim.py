@@ -7,6 +7,17 @@ import torch
 from torch import nn
 
 
+class Diverged(RuntimeError):
+    """A training went to infinity; what it would have written next is not written."""
+
+    def __init__(self, where: str, found: str, lr: float) -> None:
+        super().__init__(
+            f"the training diverged in {where}: {found}, at a learning rate of {lr:.3g}. Take a smaller learning rate, "
+            f"a longer warm-up or, with fp16, another precision; each makes another run: give another --out, or delete "
+            f"this one"
+        )
+
+
 def parameter_groups(
     model: nn.Module, weight_decay: float, *, lr_ratio: float = 1.0, positions: tuple[str, ...] = ("frame_positions",)
 ) -> list[dict[str, Any]]:

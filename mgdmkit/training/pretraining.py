@@ -19,15 +19,16 @@ from tqdm.auto import tqdm
 from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import load_batches
 from mgdmkit.clip.small import new_small_clip, save_small_clip, small_config
-from mgdmkit.config import Config, write_text_atomic
+from mgdmkit.config import Config
 from mgdmkit.data.corpus import PROMPT
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import read_segments
+from mgdmkit.files import write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.runs.folder import claim, load_checkpoint, save_checkpoint
 from mgdmkit.runs.processes import choose_device
 from mgdmkit.stickactions.dataset import DATASET_VERSION, render_still
-from mgdmkit.training.optim import learning_rate, parameter_groups
+from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
 
 CHECKPOINT_EVERY = 100  # steps: what an interruption can cost
 
@@ -132,6 +133,7 @@ def pretrain(
     recipe = {"config": config.to_dict(), "stills": stills.fingerprint, "model": model}
     claim(out / "clip_training.json", recipe)
     if (out / "open_clip_model.safetensors").is_file():
+        (out / "checkpoint.pt").unlink(missing_ok=True)  # of a death after the last step
         return load_clip(str(out))
     where = choose_device(device)
     model = new_small_clip(config.seed).to(where).train()
@@ -146,6 +148,8 @@ def pretrain(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config.steps, config.steps // 10, config.lr)
         loss = contrastive_loss(model, normalise(pictures.to(where)), tokenizer(captions).to(where))
+        if not loss.isfinite():
+            raise Diverged(f"step {step + 1} of {config.steps}", f"the loss is {loss.item()}", group["lr"])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -156,6 +160,8 @@ def pretrain(
             bar.set_postfix(loss=f"{loss.item():.2f}")
         if (step + 1) % CHECKPOINT_EVERY == 0:
             save_checkpoint(out / "checkpoint.pt", model, optimizer, step=step + 1, history=history)
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise Diverged("the last step", "it left weights that are no numbers", config.lr)
     write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
     save_small_clip(model, out)
     (out / "checkpoint.pt").unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import pytest
 
 from mgdmkit.cli.headless import NotebookError, check_parameters, choose, run_all, run_notebook, write_html
 from mgdmkit.cli.page import duration, notebook_state, write_index
-from mgdmkit.config import write_text_atomic
+from mgdmkit.files import write_text_atomic
 
 SETTINGS = 'preset: str = "demo"  # size\nroot: str = "../runs/demo"\nseed: int = 3\nrate: float = 0.1\nsteps = 5'
 PIXEL = base64.b64decode(

@@ -1,12 +1,14 @@
 """The shell commands: a whole job on somebody's own clips, help everywhere, and mistakes told in one message."""
 
 import csv
+import errno
 import json
 import re
 import shutil
 import subprocess
 import sys
 import warnings
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ import mgdmkit.clip.features
 from mgdmkit.clip.backbone import ClipWeightsWarning, FrozenClip
 from mgdmkit.clip.features import load_features
 from mgdmkit.runs.trained import read_history, read_run
+from mgdmkit.training.optim import Diverged
 
 
 @pytest.fixture(scope="module")
@@ -322,6 +325,52 @@ def test_a_machine_too_small_is_one_message_with_a_cure(command, error, told, mo
     ended = mgdm(command)
     assert ended.status == 2 and ended.err.startswith("mgdm: not enough memory (") and ended.err.count("\n") == 1
     assert told in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "runs/k3"), "runs/k3: no space left on its disk; free some"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs/k3"), "runs/k3: permission denied; ask its owner"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "out.csv"), "out.csv: it is a folder where a file is"),
+        (FileExistsError(errno.EEXIST, "File exists", "out"), "out: it is a file where a folder is wanted"),
+        (BrokenProcessPool("A process was terminated abruptly"), "a worker process was ended, most likely for want"),
+        (
+            RuntimeError("unable to write to file </torch_1_2_3>: No space left on device (28)"),
+            "no space left on /dev/shm",
+        ),
+        (Diverged("epoch 2", "the loss is nan", 1.0), "diverged in epoch 2: the loss is nan"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_with_path_and_cure(error, told, monkeypatch):
+    monkeypatch.setattr(mgdmkit.cli.main, "_run", raising(error))
+    ended = mgdm("train")
+    assert ended.status == 2 and ended.err.startswith("mgdm: ") and ended.err.count("\n") == 1
+    assert told in ended.err
+
+
+def test_a_world_without_processes_is_told_and_help_needs_none(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert mgdm("train --help").status == 0
+    ended = mgdm("mine --features a --out b")
+    assert ended.status == 2 and "WORLD_SIZE='2' but no RANK" in ended.err and ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["mine --features {job}/features --out {out}", "train small --features {job}/features --k 0 --out {out}/f"],
+)
+def test_an_out_of_the_wrong_kind_is_told(command, job, tmp_path):
+    (tmp_path / "f").write_text("a file", encoding="utf-8")
+    ended = mgdm(command, job=job, out=tmp_path)
+    assert ended.status == 2 and str(tmp_path) in ended.err and "[Errno" not in ended.err
+
+
+def test_a_run_is_not_trained_into_the_folder_of_features(job):
+    ended = mgdm("train small --features {job}/features --k 0 --out {job}/features", job=job)
+    assert ended.status == 2 and "holds features (features.json); take another folder" in ended.err
 
 
 def test_fewer_clips_at_a_time_continue_the_features(job, tmp_path, monkeypatch):

@@ -229,3 +229,10 @@ def test_tensors_that_are_not_what_was_written_are_refused(tmp_path, damage):
         load_tensors(path)
     (tmp_path / "a" / "sha256.json").unlink()
     assert len(load_tensors(path)["x"]) == 3, "as in a folder from before these records"
+
+
+def test_a_folder_holds_one_thing(tmp_path):
+    claim(tmp_path / "features.json", {"frames": 16})
+    with pytest.raises(FolderError, match=r"holds features \(features\.json\); take another folder"):
+        claim(tmp_path / "config.json", {"k": 3})
+    assert not (tmp_path / "config.json").exists()

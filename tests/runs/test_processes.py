@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -192,9 +193,40 @@ def test_rows_that_are_not_the_share_are_refused():
 
 def test_a_machine_with_too_few_gpus_says_what_to_do(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=r"process 2 of this machine finds 1 GPUs.*--nproc-per-node 1"):
         with processes.processes():
             pytest.fail("it went on without a GPU")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, r"WORLD_SIZE='2' but no RANK: .*not torchrun.*env -u WORLD_SIZE mgdm"),
+        ({"WORLD_SIZE": ""}, r"WORLD_SIZE=''"),
+        ({"WORLD_SIZE": "many", "RANK": "0"}, r"WORLD_SIZE='many'"),
+    ],
+)
+def test_half_a_world_is_told_in_words(monkeypatch, told, message):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=message), processes.processes():
+        pass
+
+
+def test_who_waits_says_for_whom(monkeypatch, capsys):
+    world = {"WORLD_SIZE": "4", "RANK": "0", "MASTER_ADDR": "node7", "MASTER_PORT": "29500"}
+    for name, value in world.items():
+        monkeypatch.setenv(name, value)
+    with processes._told_when_waiting(seconds=0.05):
+        time.sleep(0.5)
+    assert "process 0 waits at node7:29500 until all 4 processes have come" in capsys.readouterr().err
+    with processes._told_when_waiting(seconds=0.5):
+        pass
+    time.sleep(0.7)
+    assert capsys.readouterr().err == ""

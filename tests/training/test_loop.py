@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import mgdmkit.training.loop
 from mgdmkit import (
     MGDM,
     MGDMConfig,
@@ -22,7 +23,7 @@ from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.processes import choose_device
 from mgdmkit.runs.trained import load_model, new_model, read_history
 from mgdmkit.training.loop import Videos, choose_negatives, fit, train
-from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
+from mgdmkit.training.optim import Diverged, autocast_dtype, learning_rate, parameter_groups
 
 MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
 TRAIN = TrainConfig(k=2, epochs=6, batch_size=8, lr=3e-3, warmup_epochs=1.0)
@@ -77,6 +78,50 @@ def test_an_interrupted_run_ends_in_the_same_bits(tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     losses = [[line["loss"] for line in read_history(tmp_path / name)] for name in ("whole", "parts")]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("epochs", [3, 6])
+def test_a_death_between_checkpoint_and_history_loses_no_line(tmp_path, monkeypatch, epochs):
+    """Also after the last epoch: the next run then has nothing to train."""
+    whole = run(tmp_path / "whole").state_dict()
+    written = mgdmkit.training.loop._write_history
+
+    def dies(out, history):
+        if len(history) == epochs:
+            raise InterruptedTraining
+        written(out, history)
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedTraining):
+        patch.setattr(mgdmkit.training.loop, "_write_history", dies)
+        run(tmp_path / "parts")
+    assert len(read_history(tmp_path / "parts")) == epochs - 1
+    parts = run(tmp_path / "parts").state_dict()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    losses = [[line["loss"] for line in read_history(tmp_path / name)] for name in ("whole", "parts")]
+    assert losses[0] == losses[1]
+
+
+def test_what_a_death_after_the_last_epoch_left_is_removed(tmp_path):
+    run(tmp_path / "r")
+    (tmp_path / "r" / "checkpoint.pt").write_bytes(b"stale")
+    run(tmp_path / "r", on_epoch=lambda line: pytest.fail("retrained"))
+    assert not (tmp_path / "r" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("{", encoding="utf-8")])
+def test_a_finished_run_with_a_damaged_history_is_told(tmp_path, damage):
+    run(tmp_path / "r")
+    damage(tmp_path / "r" / "history.jsonl")
+    with pytest.raises(FolderError, match=r"history\.jsonl is (missing|damaged)"):
+        run(tmp_path / "r")
+
+
+def test_a_training_that_diverges_stops_with_epoch_and_cure_and_is_not_finished(tmp_path):
+    with pytest.raises(Diverged, match=r"diverged in epoch \d: .*learning rate of .*smaller learning rate"):
+        run(tmp_path / "r", replace(TRAIN, lr=1e20, clip_grad_norm=0.0))
+    assert not (tmp_path / "r" / "model.safetensors").exists()
+    kept = tmp_path / "r" / "history.jsonl"
+    assert not kept.exists() or "NaN" not in kept.read_text(encoding="utf-8")
 
 
 def test_a_finished_run_is_loaded_not_retrained(tmp_path):

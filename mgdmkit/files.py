@@ -1,0 +1,99 @@
+"""Writing files so that a death, a full disk or a second program leaves nothing that could be believed."""
+
+import errno
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+ABANDONED = 24 * 3600
+"""Seconds after which a temporary file that another machine or container has begun counts as left behind."""
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to: it becomes `path` when all went well, and is removed when not.
+
+    The new file may be read and written by whom the umask says, whatever wrote it. What dead programs began for the
+    same path is removed.
+
+    Raises:
+        OSError: what the system says, with the path; also where a writer told a full disk in words of its own.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
+        if _is_left_behind(left):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.tmp")
+    try:
+        temporary.touch()
+        mode = temporary.stat().st_mode & 0o777
+        yield temporary
+        temporary.chmod(mode)  # safetensors writes a file that nobody else may read
+        temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(temporary), temporary):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+    except Exception as error:
+        if "No space left" in str(error) or "writer failed writing" in str(error).lower() or _is_full(path.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a reader sees the old file or the whole new one, never a part."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """64 hex digits over what a file holds."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _here() -> str:
+    """8 hex digits that two machines, or two containers with the same process numbers, do not share."""
+    told = [platform.node()]
+    with suppress(OSError):  # Linux has both
+        told.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        told.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
+
+
+def _is_left_behind(temporary: Path) -> bool:
+    here, _, process = temporary.name.removesuffix(".tmp").rpartition(".")[2].partition("-")
+    if here == _here() and process.isdigit() and os.name == "posix":
+        return int(process) != os.getpid() and not _is_alive(int(process))
+    try:
+        return time.time() - temporary.stat().st_mtime > ABANDONED
+    except OSError:  # just renamed or removed by its owner
+        return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < 2**16
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -1,0 +1,44 @@
+"""Worker processes that end with the program that started them."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+@contextmanager
+def pool(workers: int, initializer: Callable[..., None] | None = None, *initargs: Any) -> Iterator[ProcessPoolExecutor]:
+    """A pool of spawned processes for the block; at its end they have finished, after an error they are ended at once.
+
+    Spawned, not forked: the caller may run threads (torch, a notebook), which do not survive a fork. Ctrl-C reaches the
+    caller alone, who leaves the block. A caller that is killed closes its end of a pipe, and with that its workers end.
+    """
+    context = get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    executor = ProcessPoolExecutor(workers, context, _begin, (theirs, initializer, initargs))
+    try:
+        yield executor
+        executor.shutdown()
+    finally:
+        ours.close()
+        executor.shutdown(cancel_futures=True)
+        theirs.close()
+
+
+def _begin(parent: Connection, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if initializer:
+        initializer(*initargs)
+
+
+def _end_with(parent: Connection) -> None:
+    try:
+        parent.recv()  # nothing is ever sent
+    except (EOFError, OSError):
+        os._exit(1)
