@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from concurrent.futures import BrokenExecutor
+from pathlib import Path
 
 import tyro
 
@@ -19,11 +20,20 @@ from mgdmkit.cli import data, experiments, manifest, reproduce, score, train
 SHARED = ("features", "mine", "train", "finetune", "evaluate", "reproduce")
 
 
-def doctor() -> None:
-    """Check this machine: versions, device, decoders, disk, CLIP weights, and what to do about each problem."""
+def doctor(folder: tyro.conf.Positional[Path | None] = None) -> None:
+    """Check this machine: versions, device, decoders, disk, CLIP weights, and what to do about each problem.
+
+    Args:
+        folder: Check what the kit wrote there instead: features, runs, a CLIP, the videos of StickActions, or all of a
+            demo. Says which files are damaged or missing, and how they are made anew.
+    """
     from mgdmkit.cli.doctor import print_report, report
 
-    sys.exit(print_report(report()))
+    if folder is None:
+        sys.exit(print_report(report()))
+    from mgdmkit.cli.verify import verify
+
+    sys.exit(print_report(verify(folder)))
 
 
 app = tyro.extras.SubcommandApp()
