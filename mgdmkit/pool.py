@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -28,6 +28,16 @@ def pool(workers: int, initializer: Callable[..., None] | None = None, *initargs
         ours.close()
         executor.shutdown(cancel_futures=True)
         theirs.close()
+
+
+def end_with_parent(worker: int = 0) -> None:
+    """For a worker that something else has started, such as one of a DataLoader: torch looks every five seconds."""
+
+    def wait() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _begin(parent: Connection, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:

@@ -34,6 +34,7 @@ from mgdmkit.data.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.data.manifest import SPLITS, UNUSED, Manifest, official_splits, take_official_split
 from mgdmkit.data.video import VideoError, read_segments
 from mgdmkit.files import write_text_atomic
+from mgdmkit.pool import end_with_parent
 from mgdmkit.runs.folder import (
     FolderError,
     check_sha256,
@@ -141,7 +142,8 @@ def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[
     in /dev/shm, of which a container has 64 MB.
     """
     options = {"batch_size": None, "num_workers": workers, "prefetch_factor": prefetch if workers else None}
-    for batch in DataLoader(range(len(batches)), collate_fn=partial(_batch_or_error, batches), **options):
+    options |= {"collate_fn": partial(_batch_or_error, batches), "worker_init_fn": end_with_parent}
+    for batch in DataLoader(range(len(batches)), **options):
         if isinstance(batch, VideoError):
             raise batch
         yield _each(batch, _Parcel, _Parcel.open)
@@ -371,6 +373,9 @@ def missing_texts(folder: Path, labels: Iterable[str]) -> list[str]:
     return [label for label in labels if label not in there]
 
 
+RESERVED = "__metadata__"
+
+
 def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
     """Encode what `missing_texts` finds, in the folder's own prompt and precision, and keep it in the folder.
 
@@ -382,7 +387,10 @@ def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
             f"{folder} was made by {recipe['clip']} ({recipe['clip_fingerprint']}), not by {clip.name} "
             f"({clip.fingerprint}); their features can't be compared: give the same --clip and --pretrained"
         )
-    missing, clip = missing_texts(folder, labels), replace(clip, precision=recipe.get("precision", "fp32"))
+    missing = missing_texts(folder, labels)
+    if RESERVED in missing:
+        raise ValueError(f"the label {RESERVED!r} is a name that files of tensors keep for themselves; change it")
+    clip = replace(clip, precision=recipe.get("precision", "fp32"))
     encoded = clip.encode_text(prompts(missing, recipe["prompt"])) if missing else ()
     new = {label: vector.clone() for label, vector in zip(missing, encoded, strict=True)}
     save_tensors(folder / "labels.safetensors", _other_texts(folder) | new)

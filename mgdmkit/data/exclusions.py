@@ -37,14 +37,23 @@ def near_duplicates(
     if len(labels) != len(text_features):
         raise ValueError(f"{len(labels)} labels, but text_features {tuple(text_features.shape)}")
     unit = text_features / text_features.norm(dim=-1, keepdim=True)
-    cosine = unit @ unit.T  # (n, n)
     spelling: dict[str, int] = {}
     group = torch.tensor([spelling.setdefault(normalise(label), len(spelling)) for label in labels])
-    listed = ((cosine >= threshold) | (group[:, None] == group)).triu(diagonal=1)
-    pairs = listed.nonzero()
-    values = cosine[pairs[:, 0], pairs[:, 1]]
-    order = values.argsort(descending=True, stable=True)[:top].tolist()
-    return [NearPair(labels[pairs[i, 0]], labels[pairs[i, 1]], values[i].item()) for i in order]
+    values, pairs = torch.empty(0), torch.empty(0, 2, dtype=torch.long)
+    for rows in torch.arange(len(labels)).split(BLOCK):  # all at once would be 40 GB with 100,000 labels
+        cosine = unit[rows] @ unit.T
+        listed = ((cosine >= threshold) | (group[rows, None] == group)) & (rows[:, None] < torch.arange(len(labels)))
+        a, b = listed.nonzero(as_tuple=True)
+        values, pairs = torch.cat([values, cosine[a, b]]), torch.cat([pairs, torch.stack([rows[a], b], dim=1)])
+        order = values.argsort(descending=True, stable=True)[:top]
+        values, pairs = values[order], pairs[order]
+    return [
+        NearPair(labels[a], labels[b], value) for (a, b), value in zip(pairs.tolist(), values.tolist(), strict=True)
+    ]
+
+
+BLOCK = 1024
+"""Labels that are compared with all others at once."""
 
 
 def write_near(path: Path, pairs: Iterable[NearPair]) -> Path:

@@ -258,9 +258,11 @@ def _open_clip(run: Path, made: dict[str, Any], clip: Path | str | None, pretrai
     except ClipWeightsError as error:
         if clip:
             raise
+        moved = "/" in name and not Path(name).exists()
+        why = "is not there, seen from the run" if moved else f"can't be opened: {error}"
         raise ClipWeightsError(
-            f"{run} was trained with the CLIP {name} (fingerprint {made['fingerprint']}), which can't be opened. If it "
-            f"lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained TAG_OR_FILE.\n{error}"
+            f"{run} was trained with the CLIP {name} (fingerprint {made['fingerprint']}), which {why}. If it lies "
+            f"elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained TAG_OR_FILE"
         ) from error
 
 

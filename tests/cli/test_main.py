@@ -276,6 +276,7 @@ def test_a_corrupt_clip_is_named_in_one_message(command, workers, job, tmp_path)
     message = ended.err.splitlines()[-1]
     assert ended.status == 2 and re.match(rf"mgdm: {tmp_path}/bad2?\.mp4 cannot be read", message)
     assert ended.err.count("mgdm: ") == 1 and "Traceback" not in ended.err and "Caught" not in ended.err
+    assert command.startswith("manifest") or "--probe --out NEW.csv` lists all clips like it" in message
 
 
 def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypatch):
@@ -371,6 +372,19 @@ def test_an_out_of_the_wrong_kind_is_told(command, job, tmp_path):
 def test_a_run_is_not_trained_into_the_folder_of_features(job):
     ended = mgdm("train small --features {job}/features --k 0 --out {job}/features", job=job)
     assert ended.status == 2 and "holds features (features.json); take another folder" in ended.err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a /dev/shm of its own")
+def test_features_need_no_room_in_dev_shm(job, tmp_path):
+    """A container has 64 MB there, which a batch of large frames would fill."""
+    inside = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"', "sh"]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("mounting needs a right that this user has not")
+    command = JOB["features"][1].replace("{job}/features", "{out}").format(job=job, out=tmp_path)
+    words = [sys.executable, "-m", "mgdmkit", *command.split(), "--workers", "2"]
+    subprocess.run([*inside, *words], check=True, timeout=120, capture_output=True)
+    assert torch.equal(load_features(tmp_path).frame_features, load_features(job / "features").frame_features)
 
 
 def test_fewer_clips_at_a_time_continue_the_features(job, tmp_path, monkeypatch):

@@ -290,6 +290,8 @@ def test_a_corpus_is_encoded_once_by_the_clip_and_prompt_of_the_folder(manifest,
         corpus_texts(folder, labels)
     encode_texts(folder, labels, clip)
     encode_texts(folder, ["hop", "zumba"], clip)
+    with pytest.raises(ValueError, match=r"'__metadata__' is a name that files of tensors keep"):
+        encode_texts(folder, ["__metadata__"], clip)
     monkeypatch.setattr(FrozenClip, "encode_text", lambda clip, texts: pytest.fail(f"encoded again: {texts}"))
     assert missing_texts(folder, ["zumba", "walk", "skip", "hop"]) == ["skip"]
     found = corpus_texts(folder, labels)

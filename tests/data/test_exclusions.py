@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from mgdmkit.data import exclusions
 from mgdmkit.data.exclusions import Exclusion, NearPair, locate, near_duplicates, read_exclusions, write_near
 
 
@@ -30,6 +31,16 @@ def test_near_duplicates_are_flagged_the_most_similar_first():
     assert near_duplicates(labels, letters(labels), threshold=0.5, top=2) == pairs[:2]
     everything = near_duplicates(labels, letters(labels), threshold=-1)
     assert len(everything) == 21 and all(labels.index(a) < labels.index(b) for a, b, _ in everything)
+
+
+def test_pairs_are_the_same_in_small_blocks(monkeypatch):
+    labels = [f"label {i}" for i in range(23)]
+    texts = torch.randn(23, 4, generator=torch.Generator().manual_seed(0))
+    whole = near_duplicates(labels, texts, threshold=0.2, top=9)
+    monkeypatch.setattr(exclusions, "BLOCK", 5)
+    blocks = near_duplicates(labels, texts, threshold=0.2, top=9)
+    assert [pair[:2] for pair in blocks] == [pair[:2] for pair in whole] and len(whole) == 9
+    assert [pair.similarity for pair in whole] == sorted((pair.similarity for pair in whole), reverse=True)
 
 
 def test_two_spellings_are_flagged_however_unlike_clip_finds_them():
