@@ -1,4 +1,4 @@
-"""The README's picture of the inspector: notebook 09 in JupyterLab, in a real browser without a window.
+"""The README's picture of the inspector: notebook 12 in JupyterLab, in a real browser without a window.
 
     python benchmarks/inspector_picture.py --root runs/demo --out results/figures/inspector.png
 
@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import tyro
 from PIL import Image
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "09_inspect_hard_negatives.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "12_inspect_hard_negatives.ipynb"
 INSPECTOR = ".mgdmkit-inspector"
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
@@ -36,7 +36,7 @@ def find_chromium() -> str | None:
 
 
 def copy_notebook(folder: Path, root: Path, preset: str) -> Path:
-    """Notebook 09 with these parameters, in a folder that JupyterLab may write to."""
+    """Notebook 12 with these parameters, in a folder that JupyterLab may write to."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cell = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
     cell["source"] = f"preset: str = {preset!r}\nroot: str = {str(root.resolve())!r}\n"

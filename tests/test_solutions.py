@@ -70,6 +70,13 @@ def test_its_answers_are_asserted(path):
     assert sum(isinstance(node, ast.Assert) for node in nodes) >= 3  # change, break, extend
 
 
+@each_solution
+def test_the_check_takes_its_answers_and_refuses_a_wrong_one(path):
+    code = "\n".join(cell.source for cell in code_cells(path))
+    assert all(f'assert check("{path.stem[:2]}.{number}"' in code for number in range(1, 5))
+    assert f'assert not check("{path.stem[:2]}.' in code
+
+
 @pytest.mark.slow
 def test_all_run_to_their_end_with_one_root(tmp_path):
     for path in SOLUTIONS:

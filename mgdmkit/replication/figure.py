@@ -1,7 +1,7 @@
 """Figure 5 of the paper from finished runs: how far the discriminator moves the true label from the others.
 
 A row for each dataset, one clip: on the left the video against the raw text embeddings, on the right against the
-discriminated ones. `plots.split_similarity` says what the two axes are, and notebook 08 how little they prove.
+discriminated ones. `plots.split_similarity` says what the two axes are, and notebook 11 how little they prove.
 """
 
 import shlex

@@ -3,7 +3,7 @@
 May import config alone. Like any other dataset it is read through its manifest.
 """
 
-from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, scene_of
+from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, reverse_of, scene_numbers, scene_of
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate, render_clip, render_still
 
 __all__ = [
@@ -14,5 +14,7 @@ __all__ = [
     "generate",
     "render_clip",
     "render_still",
+    "reverse_of",
+    "scene_numbers",
     "scene_of",
 ]

@@ -5,6 +5,7 @@ programme, played forwards and backwards; that is what makes them inseparable on
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,3 +155,14 @@ def scene_of(label: str) -> str:
     if label not in PLAYED:
         raise KeyError(f"{label!r} is not a StickActions label; they are {', '.join(LABELS)}")
     return PLAYED[label].action.scene
+
+
+def scene_numbers(labels: Sequence[str]) -> list[int]:
+    """The scene of each label as a number, in the order of `SCENES`; `KeyError` for an unknown label."""
+    scenes = list(SCENES)
+    return [scenes.index(scene_of(label)) for label in labels]
+
+
+def reverse_of(labels: Sequence[str]) -> list[int]:
+    """Where the reverse of each label stands among `labels`; the label's own place where it has none there."""
+    return [labels.index(REVERSED[label]) if REVERSED.get(label) in labels else i for i, label in enumerate(labels)]

@@ -1,4 +1,4 @@
-"""The inspector in a real browser: notebook 09 in JupyterLab and headless Chromium, used from the keyboard.
+"""The inspector in a real browser: notebook 12 in JupyterLab and headless Chromium, used from the keyboard.
 
 Screenshots stay in pytest's temporary folder, or in the folder that MGDMKIT_SCREENSHOTS names.
 """
@@ -24,7 +24,7 @@ lab = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "benchmar
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    """The page with notebook 09 run to its end, and its root, which the notebook filled itself."""
+    """The page with notebook 12 run to its end, and its root, which the notebook filled itself."""
     if lab.find_chromium() is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     folder, root = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("root")

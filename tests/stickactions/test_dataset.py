@@ -11,7 +11,17 @@ import pytest
 from mgdmkit.runs.folder import FolderError
 from mgdmkit.stickactions import dataset
 from mgdmkit.stickactions.captions import PLACES, caption, sights
-from mgdmkit.stickactions.catalogue import ACTIONS, CHANNELS, LABELS, PLAYED, REVERSED, SCENES, scene_of
+from mgdmkit.stickactions.catalogue import (
+    ACTIONS,
+    CHANNELS,
+    LABELS,
+    PLAYED,
+    REVERSED,
+    SCENES,
+    reverse_of,
+    scene_numbers,
+    scene_of,
+)
 from mgdmkit.stickactions.clips import RANGES, SPLITS, Camera, clip_of, film, moment, sample_clip
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate, render_clip, render_still
 from mgdmkit.stickactions.scenes import PROPS
@@ -33,6 +43,12 @@ def test_sixty_labels_each_in_one_scene():
     assert all(label in SCENES[scene_of(label)] for label in LABELS)
     with pytest.raises(KeyError, match="opening a fridge"):
         scene_of("opening a door")
+
+
+def test_reverses_and_scenes_as_numbers():
+    classes = ("opening a fridge", "flying a kite", "closing a fridge", "opening a laptop")
+    assert reverse_of(classes) == [2, 1, 0, 3]  # a kite has no reverse; the laptop's is not among these
+    assert len({*scene_numbers(classes)}) == len({scene_of(label) for label in classes})
 
 
 def test_most_labels_are_another_ones_reverse():
