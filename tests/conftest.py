@@ -27,8 +27,13 @@ def read_number(image: np.ndarray) -> int:
     return sum(int(on) << bit for bit, on in enumerate(blocks.flatten()))
 
 
-def write_video(path: Path, frames: int, codec: str = "libx264", *, muxer=None, size=None, **options) -> Path:
-    """Encode `frames` numbered frames at 25 a second; `options` go to the encoder, `muxer` to the container."""
+def write_video(
+    path: Path, frames: int, codec: str = "libx264", *, muxer=None, size=None, when=lambda number: number, **options
+) -> Path:
+    """Encode `frames` numbered frames at 25 a second; `options` go to the encoder, `muxer` to the container.
+
+    `when(number)` is the tick, of 1/25 s, at which a frame is shown.
+    """
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=25, options={k: str(v) for k, v in options.items()})
         stream.height, stream.width = size or (HEIGHT, WIDTH)
@@ -37,7 +42,7 @@ def write_video(path: Path, frames: int, codec: str = "libx264", *, muxer=None, 
             image = numbered_frame(number)
             image = image.repeat(stream.width // WIDTH, 1)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
+            frame.pts, frame.time_base = when(number), Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

@@ -9,6 +9,7 @@ and with decord, UCF101 22 and 30, 340 x 256 H.264 of 300 frames 95 and 87, 720p
 Each call opens and closes the file with one decoding thread; for more cores take `DataLoader` workers, a clip each.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -20,6 +21,7 @@ import av
 import numpy as np
 import torch
 from av.container import InputContainer
+from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
@@ -109,10 +111,14 @@ def read_segments(
     uint8 (T, H, W, 3), in one pass where the two calls would decode twice: packets are counted without decoding,
     the frames that this count asks for are kept while the clip is decoded to its end, and only if there were more
     or fewer frames than packets is it decoded once more. `VideoError` as for `count_frames`.
+
+    Of a film of at least `LONG` frames only what is needed is decoded, and damage elsewhere in it is not seen.
     """
     places = _places(T, mode, generator)
     guess = max(1, _count_packets(path))
     indices = _indices(guess, places)
+    if guess >= LONG and (found := _seek(path, indices, short_side)):
+        return _stack(path, found, indices)
     found, count = _collect(path, indices, short_side)
     if count != guess:
         indices = _indices(count, places)
@@ -159,8 +165,7 @@ def _decode(path: Path | str) -> Iterator[av.VideoFrame]:
         for packet in container.demux():
             # Sound may outlast the picture, so the end of the file is the last packet of any stream.
             if packet.dts is not None and packet.size:
-                start = packet.dts if packet.pts is None else packet.pts
-                end = max(end, float((start + (packet.duration or 0)) * packet.time_base))
+                end = max(end, _end(packet))
             if packet.stream.index != stream.index:
                 continue
             try:
@@ -173,8 +178,18 @@ def _decode(path: Path | str) -> Iterator[av.VideoFrame]:
                 yield frame
                 count += 1
         # Encoders round, and some AVI writers count a frame that they never wrote.
-        if not count or declared - end * rate > max(2, 0.02 * declared):
+        if not count or _is_cut(declared, end * rate):
             raise VideoError(f"{path} is truncated: {_counts(count, declared)}; {_MEND}")
+
+
+def _end(packet: av.Packet) -> float:
+    """When what a packet holds is over, in seconds."""
+    start = packet.dts if packet.pts is None else packet.pts
+    return float((start + (packet.duration or 0)) * packet.time_base)
+
+
+def _is_cut(declared: float, frames: float) -> bool:
+    return declared - frames > max(2, 0.02 * declared)
 
 
 def _counts(count: int, declared: float) -> str:
@@ -197,6 +212,64 @@ def _declared_frames(container: InputContainer, stream: VideoStream, rate: float
 def _count_packets(path: Path | str) -> int:
     with _opened(path) as (container, stream):
         return sum(bool(packet.size) and not packet.is_discard for packet in container.demux(stream))
+
+
+LONG = 3000
+"""Frames from which a film is read by seeking: two minutes at 25 a second."""
+SOUGHT = ("h264", "hevc", "mpeg4", "vp9", "av1")
+"""Codecs with one frame shown per packet, each under its packet's timestamp."""
+
+
+def _seek(path: Path | str, indices: Sequence[int], short_side: int | None) -> dict[int, np.ndarray] | None:
+    """The frames `indices` of a film by seeking; None where that would not pay, or could give other frames.
+
+    Demultiplexing gives the timestamp of every frame, and in order they are its indices. Decoding begins at the
+    keyframe *before* the last one, as frames behind a keyframe may lean on what comes before it (open groups of
+    pictures), and goes on until a frame has exactly the timestamp that is wanted.
+    """
+    with _opened(path) as (container, stream):
+        if not container.format.name.startswith(("matroska", "mov")) or stream.codec.canonical_name not in SOUGHT:
+            return None
+        stamps, keys, end, rate = [], [], 0.0, float(stream.average_rate or stream.guessed_rate or 25)
+        for packet in container.demux():
+            if packet.dts is not None and packet.size:
+                end = max(end, _end(packet))
+            if packet.stream.index == stream.index and packet.size and not packet.is_discard:
+                if packet.pts is None or packet.is_corrupt:
+                    return None
+                stamps.append(packet.pts)
+                keys += [packet.pts] if packet.is_keyframe else []
+        stamps, keys = sorted(stamps), sorted(keys)
+        if len({*stamps}) < len(stamps) or _is_cut(_declared_frames(container, stream, rate), end * rate):
+            return None
+        begins = {i: keys[max(0, bisect_right(keys, stamps[i]) - 2)] for i in indices if keys}
+        if sum(i - bisect_left(stamps, key) for i, key in begins.items()) > len(stamps) / 2 or not begins:
+            return None
+        return _decode_from(container, stream, stamps, begins, short_side)
+
+
+def _decode_from(
+    container: InputContainer, stream: VideoStream, stamps: list[int], begins: dict[int, int], short_side: int | None
+) -> dict[int, np.ndarray] | None:
+    found, at, matrix, whole, reformatter = {}, None, None, False, VideoReformatter()
+    frames: Iterator[av.VideoFrame] = iter(())
+    for index, key in sorted(begins.items()):
+        if at is None or key > at:
+            container.seek(key, stream=stream)
+            frames, whole = container.decode(stream), False
+        for frame in frames:
+            at = frame.pts
+            # Without it the decoder has begun at a gradual refresh, which never gives quite the same pixels.
+            whole = whole or (at == key and frame.pict_type == PictureType.I)
+            if matrix is None:
+                matrix = bytes(frame.side_data.get("DISPLAYMATRIX", b""))
+            if at is None or at >= stamps[index]:
+                break
+        if at != stamps[index] or not whole:
+            return None
+        rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        found[index] = _resize(_upright(rgb, matrix), short_side)
+    return found
 
 
 def _collect(

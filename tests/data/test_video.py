@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import numbered_frame, read_number, set_display_matrix, write_sound, write_video
+from conftest import numbered_frame, read_number, set_display_matrix, set_edit_list, write_sound, write_video
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,6 +112,72 @@ def test_segments_are_right_when_packets_are_not_frames(videos, monkeypatch, gue
     monkeypatch.setattr(video, "_count_packets", lambda path: guess)
     expected = segment_indices(48, 7, "random", seeded(3))
     assert numbers(read_segments(videos["mp4"][0], 7, "random", seeded(3))) == expected
+
+
+LONG_FILMS = {
+    "mp4 with B-frames": ("mp4", "libx264", {"bf": 3, "g": 24}),
+    "open groups of pictures": ("mp4", "libx264", {"bf": 3, "g": 24, "x264-params": "open-gop=1:b-pyramid=2:ref=5"}),
+    "intra refresh": ("mp4", "libx264", {"bf": 0, "g": 24, "x264-params": "intra-refresh=1"}),
+    "HEVC, open groups": ("mp4", "libx265", {"g": 24, "x265-params": "open-gop=1:keyint=24:log-level=none"}),
+    "mkv": ("mkv", "libx264", {"bf": 2, "g": 24}),
+    "webm, VP9": ("webm", "libvpx-vp9", {"g": 24, "deadline": "realtime", "cpu-used": 8, "auto-alt-ref": 1}),
+    "AV1": ("mkv", "libsvtav1", {"g": 24, "preset": 12}),
+    "MPEG-4": ("mp4", "mpeg4", {"bf": 2, "g": 24}),
+    "in fragments": ("mp4", "libx264", {"bf": 2, "g": 24}),
+    "edit list": ("mp4", "libx264", {"bf": 2, "g": 24}),
+    "variable rate": ("mp4", "libx264", {"bf": 2, "g": 24}),
+}
+"""Container, encoder and its options."""
+
+
+def long_film(folder, kind):
+    container, codec, options = LONG_FILMS[kind]
+    path, muxer = folder / f"film.{container}", {}
+    if kind == "in fragments":
+        muxer = {"movflags": "frag_keyframe+empty_moov"}
+    jumps = (lambda n: n + n // 7 * 3) if kind == "variable rate" else (lambda n: n)
+    try:
+        write_video(path, 400, codec, muxer=muxer, when=jumps, **options)
+    except (av.FFmpegError, ValueError) as error:
+        pytest.skip(f"no encoder {codec} here: {error}")
+    return set_edit_list(path, first=40, frames=330) if kind == "edit list" else path
+
+
+@pytest.mark.parametrize("kind", LONG_FILMS)
+def test_seeking_in_a_long_film_gives_exactly_the_frames_of_reading_it_whole(tmp_path, monkeypatch, kind):
+    path = long_film(tmp_path, kind)
+    whole = read_frames(path, range(count_frames(path)))
+    sought = []
+
+    def seek(*arguments):
+        sought.append(video_seek(*arguments))
+        return sought[-1]
+
+    video_seek = video._seek
+    monkeypatch.setattr(video, "LONG", 100)
+    monkeypatch.setattr(video, "_seek", seek)
+    for T, mode in ((3, "center"), (1, "center"), (4, "random"), (4, "random"), (16, "center")):
+        indices = segment_indices(len(whole), T, mode, seeded(T))
+        assert np.array_equal(read_segments(path, T, mode, seeded(T)), whole[indices]), (T, mode)
+    doubtful = kind == "intra refresh"
+    assert [found is None for found in sought] == [doubtful] * 4 + [True], "three frames pay, sixteen do not"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_seeking_never_gives_another_frame(videos, monkeypatch, kind):
+    path, true = videos[kind]
+    monkeypatch.setattr(video, "LONG", 1)
+    for seed in range(5):
+        expected = segment_indices(len(true), 2, "random", seeded(seed))
+        assert numbers(read_segments(path, 2, "random", seeded(seed))) == [true[i] for i in expected]
+
+
+def test_a_long_film_that_was_cut_off_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "LONG", 100)
+    path = write_video(tmp_path / "film.mkv", 400, g=24)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    with pytest.raises(VideoError, match=r"truncated|damaged or cut off"):
+        read_segments(path, 2)
 
 
 def test_the_defect_of_decord(videos):
