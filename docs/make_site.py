@@ -27,9 +27,9 @@ from mgdmkit.files import write_text_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-CORE = LESSONS[:8]
+CORE = LESSONS[:7]
 CONTENTS = {
-    "Learn": ["notebooks/index", "this_run"],
+    "Learn": ["docs/install", "notebooks/index", "this_run", "docs/glossary", "docs/teaching"],
     "What holds": ["docs/results", "results/README"],
     "Your data": ["docs/own_videos", "docs/datasets", "recipes/README", "data_manifests/README"],
     "The method": ["docs/method", "docs/choices"],
