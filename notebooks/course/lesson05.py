@@ -27,8 +27,8 @@ def exercise2(answer: Sequence[float], steps: int, first: torch.Tensor) -> None:
 def exercise3(answer: Sequence[float], right: Sequence[float]) -> None:
     losses = [float(loss) for loss in answer]
     assert len(losses) == len(right), f"One loss per epoch, so {len(right)}, not {len(losses)}."
-    assert losses[0] != right[0], "These are the losses with `zero_grad`: the gradients must add up from step to step."
-    assert losses[-1] > right[-1], "Start from new weights and a new optimiser; this run has learned more than the right one."
+    assert losses[0] != right[0], "These are the losses with `zero_grad`; without it the gradients add up."
+    assert losses[-1] > right[-1], "It has learned more than the right one: did you start from new weights?"
 
 
 def exercise4(answer: Trained, prepared: Prepared) -> None:
