@@ -28,7 +28,7 @@ def exercise2(answer: tuple[float, float, str], story: pd.DataFrame) -> None:
 def exercise3(answer: float) -> None:
     share = float(answer)
     assert not 0 < share < 1, "A percentage is asked for, not a share."
-    assert not 4 < share < 7, "That is the share when he looks once, at the end. A finding at any look counts."
+    assert not 4 < share < 7, "That is the share with one look, at the end. A finding at any look counts."
     assert 15.2 < share < 18, "Is it the mean of the first n seeds, and do you look from n = 2 to 10?"
 
 
