@@ -5,7 +5,7 @@ May import everything that trains and scores. The tables of the paper are for `m
 
 from mgdmkit.experiments.grids import named_grid, product, variant
 from mgdmkit.experiments.pipeline import DEPTH, OWN, Prepared, Trained, mine_to_csv, prepare, train_and_score
-from mgdmkit.experiments.tables import curve_rows, read_grid, read_table, seed_differences, styled, verdict
+from mgdmkit.experiments.tables import curve_rows, option, read_grid, read_table, seed_differences, styled, verdict
 from mgdmkit.experiments.variants import (
     Against,
     Tables,
@@ -33,6 +33,7 @@ __all__ = [
     "curve_rows",
     "mine_to_csv",
     "named_grid",
+    "option",
     "prepare",
     "product",
     "read_grid",

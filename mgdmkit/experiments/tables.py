@@ -4,11 +4,14 @@ The project keeps the tables of its own experiments in `results/`: they took hou
 a minute.
 """
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from mgdmkit.experiments.grids import SMALL
 from mgdmkit.experiments.variants import Tables
 
 
@@ -38,6 +41,28 @@ def read_table(folder: Path | str, name: str, of: str | None = None) -> pd.DataF
             f"no table at {path}; a checkout of the project has it in results/, and `{command}` makes it anew"
         )
     return pd.read_csv(path)
+
+
+def option(table: pd.DataFrame, name: str) -> pd.Series:
+    """The value of an option, such as "batch_size", in each row of a summary: what `changes` says, else the default.
+
+    Raises:
+        KeyError: for what is no option of a grid.
+    """
+    default = SMALL[name]
+
+    def of_row(changes: str) -> Any:
+        given = dict(change.split("=", 1) for change in changes.split(", ") if "=" in change)
+        return _value(given[name]) if name in given else default
+
+    return table["changes"].fillna("").map(of_row).rename(name)
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)  # 8, 0.01, False
+    except ValueError:
+        return text
 
 
 SERIES = {"top": "hardest", "bot": "ranks 7-9", "random": "random", "adaptive": "adaptive"}

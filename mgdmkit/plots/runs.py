@@ -98,7 +98,7 @@ def k_curve(
     if zero_shot is not None:
         ax.axhline(zero_shot, color=GREY, linestyle=":", linewidth=2, label=f"zero-shot {zero_shot:.1f}")
     ax.set_xticks(sorted({k for _, k, *_ in rows}))
-    ax.set(xlabel="k, negatives a video", ylabel="Top-1 in percent")
+    ax.set(xlabel="k, negatives per clip", ylabel="Top-1 in percent")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mgdmkit.cli.experiments import app
-from mgdmkit.experiments.tables import curve_rows, read_grid, read_table, seed_differences, styled, verdict
+from mgdmkit.experiments.tables import curve_rows, option, read_grid, read_table, seed_differences, styled, verdict
 
 PARTS = ("k", "k_runs", "k_classes", "k_reliability")
 
@@ -69,6 +69,18 @@ def test_differences_pair_the_seeds():
     assert seed_differences(RUNS.iloc[::-1], "k0", "k3-top").tolist() == [-1, -3]
     with pytest.raises(KeyError, match=r"no run 'k7-top'.*k0, k3-top"):
         seed_differences(RUNS, "k7-top", "k0")
+
+
+def test_an_option_has_its_value_in_each_row():
+    table = pd.DataFrame(
+        {"changes": [None, "default", "batch_size=8, epochs=20, warmup_epochs=2.0", "discriminator=False, guide=each"]}
+    )
+    assert option(table, "batch_size").tolist() == [32, 32, 8, 32]
+    assert option(table, "epochs").tolist() == [80, 80, 20, 80]
+    assert option(table, "guide").tolist() == ["positive"] * 3 + ["each"]
+    assert option(table, "discriminator").tolist() == [True] * 3 + [False]
+    with pytest.raises(KeyError, match="batch"):
+        option(table, "batch")
 
 
 def test_a_verdict_needs_all_seeds():
