@@ -11,7 +11,7 @@ from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, 
 from mgdmkit.plots.matrices import confusion, matrix
 from mgdmkit.plots.runs import costs, differences, k_curve, learning_curves, loss_curves, scores
 from mgdmkit.plots.space import Sample, fig5, margins, split_similarity, split_vectors
-from mgdmkit.plots.videos import frames, negatives, predictions, sampling
+from mgdmkit.plots.videos import by_temperature, frames, label_plane, negatives, predictions, sampling
 
 __all__ = [
     "DASHES",
@@ -23,6 +23,7 @@ __all__ = [
     "SMALL",
     "TRUE",
     "Sample",
+    "by_temperature",
     "calibration",
     "confusion",
     "costs",
@@ -32,6 +33,7 @@ __all__ = [
     "frames",
     "gain_by_confusability",
     "k_curve",
+    "label_plane",
     "learning_curves",
     "loss_curves",
     "margins",

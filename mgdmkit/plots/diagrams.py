@@ -17,7 +17,7 @@ HATCH = "////"
 
 
 def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
-    """Figure 2: from videos and labels to the loss.
+    """Figure 2: from videos and labels to the loss, with frozen encoders as in the lessons.
 
     Args:
         highlight: videos, clip, corpus, mining, representer, discriminator, model, similarity or loss.
@@ -29,7 +29,7 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     x = [0.04 + column * (width + gap) for column in range(4)]
     y = [0.36, 1.79, 3.22]  # of the rows, from below
     videos = sheet.box(x[0], y[2], width, height, "Videos", "T frames of each", "of b videos", name="videos")
-    image = sheet.box(x[1], y[2], width, height, "CLIP image\nencoder", "frozen or trained", "f (b, T, D)", name="clip")
+    image = sheet.box(x[1], y[2], width, height, "CLIP image\nencoder", "frozen", "f (b, T, D)", name="clip", frozen=True)
     representer = sheet.box(
         x[2], y[2], width, height, "Video\nRepresenter", "eq. 13-16", "V (b, l, D)", name="representer"
     )
@@ -38,13 +38,14 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
         *(x[1], y[1], width, height, "mine_\nnegatives", "eq. 10-12", "by frozen CLIP"), name="mining", offline=True
     )
     labels = sheet.box(x[0], y[0], width, height, "Labels", "of the b videos", name="videos")
-    text = sheet.box(x[1], y[0], width, height, "CLIP text\nencoder", "w (l, g, D)", name="clip", frozen=True)
+    text = sheet.box(x[1], y[0], width, height, "CLIP text\nencoder", "frozen", "w (l, g, D)", name="clip", frozen=True)
     discriminator = sheet.box(
         x[2], y[0], width, height, "Semantic\nDiscriminator", "eq. 17-18", "E (l, g, D)", name="discriminator"
     )
     tall = y[2] + height - y[1]
     lines = ("logits (b, l, g)", "eq. 4")
     similarity = sheet.box(x[3], y[1], width, tall, "Similarity", *lines, name="similarity", high=True)
+    sheet.text(x[3] + width / 2, y[1] + 1.4, "targets Q")
     _little_matrix(sheet, x[3] + width / 2, y[1] + 0.48)
     loss = sheet.box(x[3], y[0], width, height, "augmented_\nnegative_\nloss", "eq. 5-9", name="loss")
 
@@ -52,7 +53,7 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
         sheet.arrow(a.right, b.left)
     for a, b in ((image, mining), (mining, text), (similarity, loss)):
         sheet.arrow(a.bottom, b.top)
-    sheet.text(mining.bottom[0] + 0.09, (y[0] + height + y[1]) / 2, "k negatives", ha="left")
+    sheet.text(mining.bottom[0] - 0.12, (y[0] + height + y[1]) / 2, "k negatives", ha="right")
     sheet.arrow(representer.right, (x[3], representer.centre[1]))
     middle, before, after = mining.centre[1], x[2] - gap / 2, x[3] - gap / 2
     sheet.arrow(discriminator.right, (after, discriminator.centre[1]), (after, middle), (x[3], middle))
@@ -65,12 +66,12 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
 
 
 def _little_matrix(sheet: Sheet, x: float, y: float) -> None:
-    """Three videos by three groups of a label and two negatives, above (x, y)."""
+    """The targets of `EXAMPLE`, three videos by three groups of a label and two negatives, above (x, y)."""
     width, height, space = 0.125, 0.25, 0.05
     left = x - 4.5 * width - space
     for i, column in product(range(3), range(9)):
-        place = left + column * width + column // 3 * space
-        sheet.cell(place, y + (2 - i) * height, width, height, INK if column == 3 * i else "white")
+        place, right = left + column * width + column // 3 * space, EXAMPLE[column // 3][column % 3] == EXAMPLE[i][0]
+        sheet.cell(place, y + (2 - i) * height, width, height, INK if right else "white")
 
 
 def _key(sheet: Sheet, x: float, y: float) -> None:

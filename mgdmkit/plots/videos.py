@@ -1,4 +1,4 @@
-"""Figures of one clip: its frames, which of them are taken, its negatives, what a model makes of it."""
+"""Figures of one clip: its frames, which are taken, its labels and negatives, what a model makes of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -95,6 +95,57 @@ def predictions(ax: Axes, labels: Sequence[str], scores: Any, true: str | None =
     ax.bar_label(bars, fmt="{:.0%}", padding=4, fontsize=SMALL)
     name_rows(ax, labels)
     ax.set(xlim=(0, 1.12), xlabel="score (softmax over the labels)", title=title)
+    return ax
+
+
+def label_plane(ax: Axes, labels: Mapping[str, float], true: str, frames: Sequence[float]) -> Axes:
+    """Labels and a clip as directions in the plane: an arrow for each label, dots for the frames, and their mean.
+
+    Args:
+        labels: label -> its angle in degrees, 0 (right) to 180 (left); true: the clip's own.
+        frames: angles of the frames' vectors, all of length 1.
+    """
+    for name, angle in labels.items():
+        x, y = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        look = {"color": TRUE, "lw": 2.5, "ls": "--"} if name == true else {"color": GREY, "lw": 1.5}
+        ax.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0, **look})
+        side = "center" if abs(x) < 0.2 else "left" if x > 0 else "right"
+        where = {"ha": side, "va": "bottom" if side == "center" else "center", "fontsize": SMALL}
+        ax.text(1.06 * x, 1.06 * y, f"{name}, {angle:.0f}°", weight="bold" if name == true else None, **where)
+    points = np.exp(1j * np.radians(np.asarray(frames, float)))
+    mean = points.mean()
+    to = mean / max(abs(mean), 1e-12)
+    shape = {"arrowstyle": "-|>", "color": LINES[0], "lw": 3, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 18}
+    ax.annotate("", (0.92 * to.real, 0.92 * to.imag), (0, 0), arrowprops=shape)
+    ax.scatter(points.real, points.imag, s=55, color="white", edgecolor=LINES[0], linewidth=2, zorder=4, label="a frame")
+    ax.plot([], [], color=LINES[0], lw=3, label=f"their mean, {np.degrees(np.angle(mean)):.0f}°")
+    ax.plot([], [], color=TRUE, lw=2.5, ls="--", label="own label")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, columnspacing=1.2)
+    ax.set(xlim=(-1.25, 1.25), ylim=(-0.04, 1.15), aspect="equal")
+    ax.axis("off")
+    return ax
+
+
+def by_temperature(
+    ax: Axes, scores: Mapping[str, Any], true: str, scales: Any, marks: Mapping[str, float], now: float
+) -> Axes:
+    """How the softmax over labels depends on 1/tau: a curve for each label, the true one dashed.
+
+    Args:
+        scores: label -> (S,) its score at each of the scales.
+        scales: (S,) values of 1/tau.
+        marks: name -> 1/tau of a CLIP, a dotted line; now: the 1/tau that is looked at, a thick line.
+    """
+    ax.axvline(now, color=OTHER, linewidth=5, zorder=0)
+    others = iter(("-", "-.", ":"))
+    for place, (name, curve) in enumerate(scores.items()):
+        look = {"color": TRUE, "ls": "--", "lw": 2.5} if name == true else {"color": LINES[place], "ls": next(others)}
+        ax.plot(array(scales), array(curve), label=name, **look)
+    for name, scale in marks.items():
+        ax.axvline(scale, color=GREY, linestyle=":", linewidth=1.2)
+        ax.text(scale, 1.02, name, transform=ax.get_xaxis_transform(), ha="center", fontsize=SMALL, color=INK)
+    ax.set(xscale="log", ylim=(0, 1.02), xlabel="1/tau", ylabel="score (softmax)")
+    ax.legend(loc="center left", bbox_to_anchor=(0, 0.62))
     return ax
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from drawn_text import crossed, misplaced, words
 from matplotlib.colors import to_hex
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from mgdmkit import loss, mining, model, plots
 from mgdmkit.plots import diagrams
-from mgdmkit.plots.boxes import SHADE
+from mgdmkit.plots.boxes import FROZEN, SHADE
 
 matplotlib.use("Agg")
 
@@ -115,11 +115,29 @@ def test_the_names_are_those_of_the_code():
         assert hasattr(module, name) and name in spelled
 
 
+def targets_of_the_example() -> torch.Tensor:
+    names = sorted({text for group in diagrams.EXAMPLE for text in group})
+    text_labels = torch.tensor([[names.index(text) for text in group] for group in diagrams.EXAMPLE])
+    return loss.augmented_targets(text_labels[:, 0], text_labels)
+
+
+def test_the_frozen_encoders_are_grey_and_say_so():
+    ax = diagrams.framework()
+    grey = [patch for patch in ax.patches if to_hex(patch.get_facecolor()) == FROZEN]
+    said = [text for text in ax.texts if text.get_text() == "frozen"]
+    assert len(grey) == len(said) == 3  # two encoders and the key
+    assert texts(ax).count("CLIP image") == texts(ax).count("CLIP text") == 1
+
+
+def test_the_little_matrix_of_the_framework_is_that_of_the_loss():
+    cells = [patch for patch in diagrams.framework().patches if isinstance(patch, Rectangle) and patch.get_fill()]
+    dark = torch.tensor([to_hex(cell.get_facecolor()) == plots.INK for cell in cells])
+    targets = targets_of_the_example()
+    assert dark.view(3, 9).equal(targets.flatten(1).bool()) and dark.sum() > len(targets)
+
+
 def test_the_targets_drawn_are_those_of_the_loss():
-    groups = diagrams.EXAMPLE
-    names = sorted({text for group in groups for text in group})
-    text_labels = torch.tensor([[names.index(text) for text in group] for group in groups])
-    targets = loss.augmented_targets(text_labels[:, 0], text_labels)
+    groups, targets = diagrams.EXAMPLE, targets_of_the_example()
     ones = [text.get_position() for text in diagrams.paradigms().texts if text.get_text() == "1"]
     assert len(ones) == len(groups) + targets.sum()
     augmented = np.array(ones[len(groups) :])

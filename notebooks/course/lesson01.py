@@ -1,0 +1,44 @@
+"""What a right answer has to be in 01, videos and CLIP."""
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mgdmkit.experiments import Prepared
+from mgdmkit.mining import zero_shot_logits
+
+
+def exercise1(answer: tuple[int, int]) -> None:
+    first, last = answer
+    assert first == 5 * 100 // 16, "The first frame is off: a segment begins at floor(i N / T), and i counts from 0."
+    assert last != 6 * 100 // 16, "That frame is the first one of the next segment."
+    assert last == 6 * 100 // 16 - 1, "The last frame is off: where does the next segment begin?"
+
+
+def exercise2(answer: Mapping[int, float], prepared: Prepared) -> None:
+    test, texts = prepared.videos("test"), prepared.features.text_features
+    assert set(answer) == {1, 2, 4, 8, 16}, "One share for each of 1, 2, 4, 8 and 16 frames is wanted."
+    assert all(0 <= share <= 1 for share in answer.values()), "Shares between 0 and 1 are wanted, not percent."
+    for count, share in sorted(answer.items()):
+        few = zero_shot_logits(test.frame_features[:, :: 16 // count], texts)
+        right = (few.argmax(dim=1) == test.labels).float().mean()
+        assert abs(share - right) < 0.003, f"With {count} of the 16 frames Top-1 is another. Start at the first frame."
+
+
+def exercise3(answer: tuple[int, int]) -> None:
+    avi, mp4 = answer
+    assert 0 <= avi <= 16 and 0 <= mp4 <= 16, "Two counts out of 16 are wanted."
+    assert avi == 16, "The AVI is off: does your film still have B-frames? Both options belong into one dictionary."
+    assert mp4 == 16, "The MP4 is off: pass the codec's name, and no options."
+
+
+def exercise4(answer: Tensor, prepared: Prepared) -> None:
+    test, texts = prepared.videos("test"), prepared.features.text_features
+    frames, size = test.frame_features, (len(test.labels), len(texts))
+    assert tuple(answer.shape) == size, f"One score per clip and label is wanted, {size}, not {tuple(answer.shape)}."
+    best = (F.normalize(frames, dim=-1) @ F.normalize(texts, dim=-1).T).amax(dim=1)
+    mean = zero_shot_logits(frames, texts)
+    same, as_mean = ((answer.argmax(dim=1) == other.argmax(dim=1)).float().mean() for other in (best, mean))
+    assert same > 0.99 or as_mean < 0.99, "These rank the labels as the mean of the frames does."
+    assert same > 0.99, "The best labels are others. Bring frames and labels to length 1, then look for the largest."
