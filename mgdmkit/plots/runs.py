@@ -163,7 +163,7 @@ def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any) -> Axes:
     ring = {"markerfacecolor": "white", "markeredgecolor": LINES[0], "markeredgewidth": 1.6, "markersize": 7}
     ax.plot(counted[counted > 0], rows[counted > 0], "o", label="as counted", **ring)
     name_rows(ax, parts)
-    ax.set(xscale="log", xlabel="GMAC, each step ten times the last")
+    ax.set(xscale="log", xlabel="GMAC, logarithmic axis")
     ax.grid(axis="x", color="#dddddd")
     ax.legend(loc="lower right")
     return ax
