@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, array, name_line_ends, name_rows
+from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, SMALL, array, name_line_ends, name_rows
 
 
 def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]], key: str = "loss") -> Axes:
@@ -147,7 +147,7 @@ def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any) -> Axes:
     """What each part costs on a logarithmic axis, the first on top: a dot for all of it, a ring for what a rule counts.
 
     Args:
-        parts: n names; counted, total: (n,) costs in GMAC, written at the right, too. Without a ring nothing is counted.
+        parts: n names; counted, total: (n,) costs in GMAC, written at the right, too. No ring: nothing is counted.
     Raises:
         ValueError: where more is counted than there is.
     """

@@ -28,9 +28,11 @@ def exercise3(answer: float, table: pd.DataFrame) -> None:
     errors = torch.tensor(((table["high"] - table["low"]) / 3.92).to_numpy())
     noise = errors * torch.randn(20_000, len(errors), generator=torch.Generator().manual_seed(0), dtype=torch.double)
     right, largest = noise.max(dim=1).values.mean().item(), noise.abs().max(dim=1).values.mean().item()
-    assert float(answer) > 0.1, "The best of eleven is not the mean of eleven."
-    assert abs(float(answer) - largest) > 0.15, "This is the best in size, with either sign. The best row is a gain."
-    assert abs(float(answer) - right) < 0.15, "Eleven draws, the largest of them; then the mean over many repetitions."
+    assert float(answer) > 0.1, "The best of many is not their mean."
+    assert abs(float(answer) - largest) > 0.15, "This is the largest of either sign. The best row is a gain."
+    assert abs(float(answer) - right) < 0.15, (
+        "One draw per row, the largest of them; then the mean over many repetitions."
+    )
 
 
 def exercise4(answer: Sequence[float], runs: pd.DataFrame) -> None:
