@@ -25,7 +25,7 @@ def exercise2(answer: Tensor) -> None:
     twice[0] = torch.tensor([0, 1, 1])
     right = loss.augmented_targets(video_labels, twice)[1]
     assert torch.allclose(answer, right / right.sum(), atol=1e-3), (
-        "The right number of columns, but not the right ones."
+        "The number of columns is right, the columns are not."
     )
 
 
@@ -59,9 +59,8 @@ def _pull(targets: Tensor) -> Tensor:
 def _terms(copies: Sequence[int]) -> tuple[float, float]:
     """The two directions of eq. 9 with video i in `copies[i]` rows."""
     repeats = torch.tensor(copies)
-    sims, Q = (
-        x.repeat_interleave(repeats, dim=0) for x in (logits.flatten(1), loss.augmented_targets(video_labels, groups))
-    )
+    once = logits.flatten(1), loss.augmented_targets(video_labels, groups)
+    sims, Q = (x.repeat_interleave(repeats, dim=0) for x in once)
     seen = Q.any(dim=0)
     rows, columns = Q / Q.sum(dim=1, keepdim=True), (Q / Q.sum(dim=0))[:, seen]
     v2t = (torch.special.xlogy(rows, rows) - rows * sims.log_softmax(dim=1)).sum(dim=1).mean()
