@@ -41,7 +41,7 @@ TITLES = {"results/README": "Every table, with its command", "README.zh-CN": "ä¸
 ROOMS = ["config", "mining", "loss", "model", "reference", "inference", "stickactions", "data", "clip", "training"]
 ROOMS += ["evaluation", "experiments", "replication", "inspector", "plots", "runs", "resources", "cli"]
 COMMANDS = ["manifest", "data", "train", "score", "experiments", "reproduce"]
-MEASURED = ["00_scores", "01_confusion", "02_own_place_by_rank", "03_readings", "04_costs", "05_scores", "06_k_curve"]
+MEASURED = ["00_scores", "01_confusion", "02_own_place_by_rank", "07_readings", "08_costs", "05_scores", "06_k_curve"]
 MEASURED += ["07_table7", "08_split_vectors", "09_inspector", "10_scores"]
 """The picture of each lesson that shows best what was measured."""
 WIDGET = "application/vnd.jupyter.widget-view+json"

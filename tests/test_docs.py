@@ -178,7 +178,7 @@ def test_every_reading_is_trained_by_its_grid_and_told_by_its_lesson(option):
     grids = tomllib.loads((ROOT / "mgdmkit" / "experiments" / "grids.toml").read_text(encoding="utf-8"))
     trained = {str(row[name]) for row in grids["readings"]["rows"] if name in row}
     assert trained == set(others)
-    lesson = (ROOT / "notebooks" / "03_paradigm_and_loss.ipynb").read_text(encoding="utf-8")
+    lesson = (ROOT / "notebooks" / "07_readings.ipynb").read_text(encoding="utf-8")
     words = [] if default == "True" else [default, *others]
     assert [word for word in (name, *words) if f"`{word}`" not in lesson] == []
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, OTHER, SMALL, array, name_line_ends, name_rows
+from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, SMALL, array, name_line_ends, name_rows
 
 
 def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]], key: str = "loss") -> Axes:
@@ -144,26 +144,28 @@ def differences(ax: Axes, rows: Sequence[tuple[str, float, float, float]]) -> Ax
 
 
 def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any) -> Axes:
-    """What each part costs, the first on top: dark what a counting rule sees, hatched what it leaves out.
+    """What each part costs on a logarithmic axis, the first on top: a dot for all of it, a ring for what a rule counts.
 
     Args:
-        parts: n names; counted, total: (n,) costs in GMAC, written at the right, too: the small bars matter most.
+        parts: n names; counted, total: (n,) costs in GMAC, written at the right, too. No ring: nothing is counted.
     Raises:
         ValueError: where more is counted than there is.
     """
     counted, total = array(counted).astype(float), array(total).astype(float)
-    for part, seen, true in zip(parts, counted, total, strict=True):
+    for row, (part, seen, true) in enumerate(zip(parts, counted, total, strict=True)):
         if not 0 <= seen <= true:
             raise ValueError(f"{part!r}: {seen} GMAC counted of {true} GMAC")
-    look = {"edgecolor": INK, "linewidth": 0.8}
-    ax.barh(range(len(parts)), counted, color=LINES[0], label="counted", **look)
-    rest = {"left": counted, "color": OTHER, "hatch": "///", "label": "left out"}
-    bars = ax.barh(range(len(parts)), total - counted, **rest, **look)
-    written = [f"{_short(seen)} of {_short(true)}" for seen, true in zip(counted, total, strict=True)]
-    ax.bar_label(bars, written, padding=4, fontsize=SMALL)
+        ax.plot([seen or true, true], [row, row], color=GREY, linewidth=1.5, zorder=1)
+        written = f"{_short(seen)} of {_short(true)}"
+        ax.text(1.03, row, written, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL)
+    rows = np.arange(len(parts))
+    ax.plot(total, rows, "o", color=LINES[0], markersize=7, label="all of it")
+    ring = {"markerfacecolor": "white", "markeredgecolor": LINES[0], "markeredgewidth": 1.6, "markersize": 7}
+    ax.plot(counted[counted > 0], rows[counted > 0], "o", label="as counted", **ring)
     name_rows(ax, parts)
-    ax.set_xlabel("GMAC")
-    ax.margins(x=0.25)
+    ax.set(xscale="log", xlabel="GMAC, logarithmic axis")
+    ax.grid(axis="x", color="#dddddd")
+    ax.legend(loc="lower right")
     return ax
 
 

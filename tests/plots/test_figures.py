@@ -292,16 +292,17 @@ def test_margins_keep_every_video_and_mark_the_median(ax):
 # ---- costs ----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_counted_and_what_is_left_out_make_the_whole(ax):
-    plots.costs(ax, ["encoder", "blocks"], torch.tensor([800.0, 0.25]), [1296.0, 1.0])
-    counted, rest = ax.containers
-    assert [bar.get_width() for bar in counted] == [800, 0.25]
-    assert [(bar.get_x(), bar.get_width()) for bar in rest] == [(800, 496), (0.25, 0.75)]
-    assert all(bar.get_hatch() for bar in rest) and not any(bar.get_hatch() for bar in counted)  # apart without colour
-    assert [text.get_text() for text in ax.texts] == ["800 of 1296", "0.25 of 1"]
-    assert labels_of(ax.yaxis) == ["encoder", "blocks"]
+def test_what_is_counted_and_all_of_it_are_dots_on_a_logarithmic_axis(ax):
+    plots.costs(ax, ["encoder", "blocks", "rest"], torch.tensor([800.0, 0.25, 0]), [1296.0, 1.0, 0.5])
+    (whole, counted), names = ax.get_legend_handles_labels()
+    assert names == ["all of it", "as counted"]
+    assert whole.get_xdata().tolist() == [1296, 1, 0.5]
+    assert counted.get_xdata().tolist() == [800, 0.25] and counted.get_ydata().tolist() == [0, 1]
+    assert whole.get_markerfacecolor() != counted.get_markerfacecolor() == "white"  # apart without colour
+    assert [text.get_text() for text in ax.texts] == ["800 of 1296", "0.25 of 1", "0 of 0.5"]
+    assert labels_of(ax.yaxis) == ["encoder", "blocks", "rest"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first part on top
-    assert ax.get_xlim()[0] == 0  # a bar that begins elsewhere would lie about its length
+    assert ax.get_xscale() == "log"  # bars would need a 0
 
 
 def test_costs_are_written_without_powers_of_ten(ax):
