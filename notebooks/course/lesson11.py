@@ -43,4 +43,6 @@ def exercise4(answer, V, E):
     lengths = torch.linalg.svdvals(products - products.mean(dim=0))[:2]
     assert points.mean(dim=0).abs().max() < 1e-4, "The mean over the classes is not taken off."
     found = points.norm(dim=0)
-    assert torch.allclose(found, lengths, rtol=1e-2), "These are not the directions of largest variance, in their order."
+    assert torch.allclose(found, lengths, rtol=1e-2), (
+        "These are not the directions of largest variance, in their order."
+    )
