@@ -21,7 +21,7 @@ def exercise2(answer, results):
     assert abs(low - row["low"]) < 0.06 and abs(high - row["high"]) < 0.06, (
         "Another row. Look for the run k7-top whose column `against` names the model without the discriminator."
     )
-    assert said == "not told apart", "Where does 0 lie?"
+    assert said == "not distinguishable", "Where does 0 lie?"
 
 
 def exercise3(answer, model, prepared):

@@ -140,16 +140,16 @@ def test_a_marked_label_is_in_the_csv_and_mining_drops_it(session, page, tmp_pat
 
     features, out = session.root / "features", tmp_path / "again.csv"
     command = ["mgdm", "mine", "--features", features, "--out", out, "--exclude", session.csv]
-    command += ["--corpus", session.root / "12_corpus.csv"]
+    command += ["--corpus", session.root / "corpus_12.csv"]
     monkeypatch.setattr(sys, "argv", list(map(str, command)))
     main()
     cached = load_features(features)
     row = list(cached.clips["id"]).index(clip)
-    negatives, labels = {}, corpus_texts(features, read_corpus(session.root / "12_corpus.csv").labels).labels
-    for path in (session.root / "12_negatives.csv", out):
+    negatives, labels = {}, corpus_texts(features, read_corpus(session.root / "corpus_12.csv").labels).labels
+    for path in (session.root / "negatives_12.csv", out):
         mined = load_negatives(path, list(cached.clips["id"]), labels).indices
         negatives[path.name] = [labels[j] for j in mined[row].tolist()]
-    assert name in negatives["12_negatives.csv"] and name not in negatives["again.csv"]
+    assert name in negatives["negatives_12.csv"] and name not in negatives["again.csv"]
 
     press(page, "Undo")
     button(page, "Mark as false negative").wait_for()
