@@ -40,6 +40,7 @@ def copy_notebook(folder: Path, root: Path, preset: str) -> Path:
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cell = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
     cell["source"] = f"preset: str = {preset!r}\nroot: str = {str(root.resolve())!r}\n"
+    shutil.copytree(NOTEBOOK.parent / "course", folder / "course", dirs_exist_ok=True)  # it imports its exercises
     copy = folder / NOTEBOOK.name
     copy.write_text(json.dumps(notebook), encoding="utf-8")
     return copy

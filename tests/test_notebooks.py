@@ -8,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import write_video
 
-from mgdmkit.cli.headless import run_all
+from mgdmkit.cli.headless import run_all, run_notebook
 from mgdmkit.cli.page import notebook_state
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -120,3 +121,18 @@ def test_all_notebooks_run_to_their_end_with_one_root(tmp_path):
         assert f"notebooks/{path.stem}.html" in page and executed.with_suffix(".html").stat().st_size > 10_000
         assert list((tmp_path / "out" / "figures").glob(f"{path.stem[:2]}_*.png")), f"{path.stem} saved no figure"
     assert "zero-shot CLIP" in page and "k0" in page  # the table of scores
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clips", [(1, 2, 3), (1, 1)], ids=["one of each size", "nothing to test"])
+def test_own_classes_may_have_one_clip_or_two(tmp_path, clips):
+    for name, count in zip(("waving_a_hand", "clapping", "bowing"), clips, strict=False):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for i in range(count):
+            write_video(tmp_path / "mine" / name / f"{i}.avi", 20, "mpeg4")
+    lesson = FOLDER / "13_your_own_videos.ipynb"
+    given = {"preset": "smoke", "root": str(tmp_path / "root"), "videos": str(tmp_path / "mine")}
+    executed = nbformat.read(run_notebook(lesson, tmp_path / lesson.name, given), as_version=4)
+    said = "".join(output.get("text", "") for cell in executed.cells for output in cell.get("outputs", []))
+    assert f"{sum(clips)} clips of {len(clips)} classes" in said
+    assert ("scored\ninstead" in said) == (max(clips) == 1)  # no class has a clip to test

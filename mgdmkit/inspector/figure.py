@@ -25,10 +25,10 @@ from mgdmkit.inspector.inspection import View, rank_of
 WIDTH = 11.0  # inches
 SMALL = 9  # points: this picture is for the whole width of a screen
 SPACE_WIDTH = 7.6  # where the space stands alone, beside the controls
-STRIP, RANKINGS, SPACE = 1.15, 3.3, 3.3  # inches of height; a strip for each row of frames
+STRIP, RANKINGS, SPACE = 1.8, 3.3, 3.3  # inches of height; a strip for each row of frames
 TOP = 10  # labels in a ranking
 BAND = "#f3e3bd"  # behind the labels that a run trains against
-IN_A_ROW = 16
+IN_A_ROW = 8
 SIDE_BY_SIDE = 3  # models
 GAP = 3  # pixels between two frames
 LONGEST = 26  # characters of a label
@@ -179,7 +179,7 @@ def space(figure: FigureBase, view: View, look: Look) -> None:
     for i, (name, texts) in enumerate((("raw texts", view.text_features), ("discriminated texts", seen.discriminated))):
         ax = figure.add_axes((0.105 + 0.355 * i, 0.55 / SPACE, 0.285, (SPACE - 0.9) / SPACE))
         x, y = plots.split_similarity(seen.video_features, texts)
-        plots.split_vectors(ax, x, y, view.own, f"{look.run}, {name}")
+        plots.split_vectors(ax, x, y, view.own, f"{look.run}, {name}", view.negatives[0])
         ax.set_ylabel(ax.get_ylabel() if i == 0 else "")  # both have the same
         ax.locator_params(nbins=4)  # each tick costs milliseconds
         style = {"facecolor": "none", "linewidth": 1.4, "zorder": 4}

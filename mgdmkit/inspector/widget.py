@@ -32,7 +32,7 @@ from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM
 
 PAGE = 50  # videos in the list at a time, however many match
-THUMBNAIL = 96  # pixels of a frame's shorter side
+THUMBNAIL = 128  # pixels of a frame's shorter side
 KEPT = 32  # clips whose frames and bytes stay in memory
 
 

@@ -10,6 +10,10 @@ from matplotlib.figure import Figure
 
 from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array, name_rows
 
+HARDEST = LINES[3]
+TOUCHING = 0.08  # of the points' extent: nearer than this, markers lie on one another
+LINEAR = 0.001  # margins up to here are drawn on a linear axis
+
 
 def split_similarity(video_vectors: Any, text_vectors: Any) -> tuple[np.ndarray, np.ndarray]:
     """The two coordinates of the paper's Figures 4-5: cosines of the left and of the right halves.
@@ -39,24 +43,65 @@ def split_similarity(video_vectors: Any, text_vectors: Any) -> tuple[np.ndarray,
     return x, y
 
 
-def split_vectors(ax: Axes, x: Any, y: Any, true: int, title: str = "") -> Axes:
+def split_vectors(
+    ax: Axes, x: Any, y: Any, true: int, title: str = "", hardest: int | None = None, name: str = ""
+) -> Axes:
     """One panel of the paper's Figure 5: a dot for each class' text, an inverted triangle for the true label's.
+
+    A dot under the triangle would make it stand freer than it does. So the hardest negative is drawn on top, and an
+    inset enlarges the neighbourhood of the triangle where the two touch.
 
     Args:
         x, y: (C,) of `split_similarity`; true: index of the video's class.
+        hardest: index of its hardest negative; name: how the legend calls it.
     """
     x, y = array(x), array(y)
-    others = np.arange(len(x)) != true
-    ax.scatter(x[others], y[others], s=28, color=OTHER, edgecolor=INK, linewidth=0.5, label="other classes")
-    ax.scatter(x[true], y[true], s=110, color=TRUE, edgecolor=INK, marker="v", zorder=3, label="true class")
+    _points(ax, x, y, true, hardest, name)
+    ax.margins(0.14)  # a triangle at the edge stays whole
     ax.set(xlabel="cosine of the left halves", ylabel="cosine of the right halves", title=title)
+    if hardest is not None and len(x) > 2:
+        _enlarge(ax, x, y, true, hardest)
     return ax
 
 
-def margins(ax: Axes, groups: Mapping[str, Any]) -> Axes:
-    """Margins (cosine with the true class minus the best other), one row of dots a model, a bar at the median.
+def _points(ax: Axes, x: np.ndarray, y: np.ndarray, true: int, hardest: int | None, name: str) -> None:
+    others = ~np.isin(np.arange(len(x)), [true] + [hardest] * (hardest is not None))
+    ax.scatter(x[others], y[others], s=28, color=OTHER, edgecolor=INK, linewidth=0.5, label="other classes")
+    ax.scatter(x[true], y[true], s=110, color=TRUE, edgecolor=INK, marker="v", zorder=3, label="true class")
+    if hardest is not None:
+        label = f"hardest negative: {name}" if name else "hardest negative"
+        look = {"color": HARDEST, "edgecolor": "white", "marker": "D", "linewidth": 0.8}
+        ax.scatter(x[hardest], y[hardest], s=42, zorder=5, label=label, **look)
 
-    A video is recognised where its dot is right of 0; the share of such dots is written at the right.
+
+def _enlarge(ax: Axes, x: np.ndarray, y: np.ndarray, true: int, hardest: int) -> None:
+    """An inset in the emptiest corner where the true label and the hardest negative touch."""
+    spans = [max(float(np.ptp(values)), 1e-9) for values in (x, y)]
+    apart = [abs(float(values[hardest] - values[true])) for values in (x, y)]
+    if max(gap / span for gap, span in zip(apart, spans, strict=True)) > TOUCHING:
+        return
+    left, low = (x - x.min()) / spans[0] < 0.5, (y - y.min()) / spans[1] < 0.5
+    corners = {(0.04, 0.58): left & ~low, (0.58, 0.04): ~left & low, (0.04, 0.04): left & low}
+    corners[0.58, 0.58] = ~left & ~low
+    place = min(corners, key=lambda corner: corners[corner].sum())
+    inset = ax.inset_axes((*place, 0.38, 0.38), zorder=6)
+    _points(inset, x, y, true, hardest, "")
+    reach = max(1.5 * max(gap / span for gap, span in zip(apart, spans, strict=True)), 0.001)  # in extents
+    for limit, values, span in zip((inset.set_xlim, inset.set_ylim), (x, y), spans, strict=True):
+        middle = (values[true] + values[hardest]) / 2
+        limit(middle - reach * span, middle + reach * span)
+    inset.set(xticks=[], yticks=[])
+    larger = 0.38 * 1.28 / (2 * reach)  # the panel is as wide as the points and their margins
+    inset.text(0.04, 0.96, f"{larger:.0f}\N{MULTIPLICATION SIGN}", transform=inset.transAxes, va="top", fontsize=SMALL)
+    inset.spines[:].set_visible(True)
+    ax.indicate_inset_zoom(inset, edgecolor=GREY)
+
+
+def margins(ax: Axes, groups: Mapping[str, Any]) -> Axes:
+    """Margins (cosine with the true class minus the best other), one row of dots per model, a bar at the median.
+
+    A video is recognised where its dot is right of 0; the share of such dots is written at the right, and the median.
+    The axis is linear up to 0.001 on both sides and logarithmic beyond: most margins are tiny, a few are not.
 
     Args:
         groups: model -> (N,) margins.
@@ -67,10 +112,15 @@ def margins(ax: Axes, groups: Mapping[str, Any]) -> Axes:
         heights = row + 0.6 * ((np.arange(len(values)) * 0.6180339887) % 1 - 0.5)
         ax.scatter(values, heights, s=9, color=LINES[row % len(LINES)], alpha=0.6, linewidth=0, label=name)
         ax.plot([np.median(values)] * 2, [row - 0.4, row + 0.4], color=INK, linewidth=2.5)
-        right = f"{(values > 0).mean():.0%} right"
-        ax.text(1.02, row, right, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL)
+        written = f"{(values > 0).mean():.0%} right\nmedian\n{np.median(values):+.4f}"
+        ax.text(1.02, row, written, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL)
     ax.axvline(0, color=GREY, linestyle="--", linewidth=1)
     name_rows(ax, groups)
+    ax.set_xscale("symlog", linthresh=LINEAR, linscale=0.6)
+    furthest = max(0.1, *(abs(array(values)).max() for values in groups.values()))
+    ax.set_xlim(-1.7 * furthest, 1.7 * furthest)
+    ax.set_xticks([-0.1, 0, 0.1], ["\N{MINUS SIGN}0.1", "0", "0.1"])
+    ax.set_xticks([sign * size for sign in (-1, 1) for size in (0.001, 0.01)], minor=True)
     ax.set_xlabel("cosine with the true class minus best other")
     return ax
 
@@ -85,14 +135,18 @@ class Sample(NamedTuple):
     """x, y (C,) of `split_similarity` with the raw texts."""
     discriminated: tuple[Any, Any]
     """The same with the discriminated texts."""
+    hardest: int | None = None
+    """Index of the hardest negative."""
+    hardest_name: str = ""
 
 
 def fig5(
     samples: Sequence[Sample], margins_of: Mapping[str, Any] | None = None, figure: Figure | None = None
 ) -> Figure:
-    """The paper's Figure 5: a row a video, its classes by raw text on the left and by discriminated text on the right.
+    """The paper's Figure 5: a row per video, its classes by raw text on the left, by discriminated text on the right.
 
-    The panels of a column share their axes. What two halves of a vector can't tell, the margins beside them do.
+    The panels of a column share their axes; the hardest negative is named on the right. What two halves of a vector
+    can't tell, the margins beside them do.
 
     Args:
         margins_of: model -> (N,) margins of all videos, for `margins` beside the rows.
@@ -109,8 +163,12 @@ def fig5(
     axes = figure.subplots(len(samples), len(widths), sharex="col", sharey="col", squeeze=False, width_ratios=widths)
     panels, beside = axes[:, :2], axes[:, 2:]
     for (left, right), sample in zip(panels, samples, strict=True):
-        split_vectors(left, *sample.raw, sample.true, sample.title).set(xlabel="", ylabel="cosine, right halves")
-        split_vectors(right, *sample.discriminated, sample.true).set(xlabel="", ylabel="")
+        marked = {"hardest": sample.hardest}
+        split_vectors(left, *sample.raw, sample.true, sample.title, **marked).set(
+            xlabel="", ylabel="cosine, right halves"
+        )
+        split_vectors(right, *sample.discriminated, sample.true, **marked).set(xlabel="", ylabel="")
+        right.set_title(sample.hardest_name, color=HARDEST)
     for ax, heading in zip(panels[0], ("raw text", "discriminated text"), strict=True):
         _heading(ax, heading)
     for ax in panels[-1]:
@@ -122,7 +180,7 @@ def fig5(
         whole = margins(figure.add_subplot(place), margins_of)
         whole.set_xlabel("margin")
         _heading(whole, "margins of all videos")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
     return figure
 
 

@@ -19,6 +19,7 @@ from mgdmkit.clip.features import Features, load_features
 from mgdmkit.clip.features import read_recipe as read_features_recipe
 from mgdmkit.data.cards import dataset_card
 from mgdmkit.files import write_text_atomic
+from mgdmkit.mining import zero_shot_logits
 from mgdmkit.replication.options import Runs
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET, Recipe, read_recipe
 from mgdmkit.replication.rows import run_folder, scored_features
@@ -68,11 +69,14 @@ def _row(dataset: str, run: Path, features: Features, clip: str | None) -> tuple
     V, *texts = vectors(run, features.frame_features[i], features.text_features)
     panels = [plots.split_similarity(V, each) for each in texts]
     common = {"true": [name == label for name in classes], "dataset": dataset}
+    ranked = zero_shot_logits(features.frame_features[i : i + 1], features.text_features)[0].argsort(descending=True)
+    hardest = next(c for c in ranked.tolist() if classes[c] != label)
     table = pd.concat(
         pd.DataFrame({"clip": ids[i], "class": classes, "panel": panel, "x": x, "y": y, **common})
         for panel, (x, y) in zip(PANELS, panels, strict=True)
     )
-    return table, plots.Sample(f"{dataset_card(dataset)['title']}: {label}", classes.index(label), *panels)
+    title = f"{dataset_card(dataset)['title']}: {label}"
+    return table, plots.Sample(title, classes.index(label), *panels, hardest, classes[hardest])
 
 
 @torch.no_grad()

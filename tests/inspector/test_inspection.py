@@ -145,7 +145,7 @@ def test_the_picture_without_runs_with_many_runs_and_with_many_frames(tmp_path):
     bottoms = [round(ax.get_position().y0, 3) for ax in figure.axes]
     assert len(bottoms) == 5 and len(set(bottoms[:3])) == 1 and bottoms[3] < bottoms[0]
     many = alone(frames, view, Look(), torch.zeros(20, 6, 8, 3, dtype=torch.uint8).numpy())
-    assert len(many.axes) == 2, "a second row"
+    assert len(many.axes) == 3, "a third row"
 
 
 def test_dollars_and_long_labels_are_drawn_as_they_are(tmp_path):

@@ -98,6 +98,33 @@ def test_the_triangle_is_the_true_class(ax):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("cosine of the left halves", "cosine of the right halves")
 
 
+def test_a_hardest_negative_under_the_triangle_is_drawn_on_top_and_enlarged(ax):
+    x, y = np.array([0.1, 0.9, 0.3, 0.902]), np.array([0.2, 0.8, 0.4, 0.801])
+    plots.split_vectors(ax, x, y, true=1, hardest=3, name="closing a fridge")
+    dots, triangle, hardest = (c for c in ax.collections if isinstance(c, PathCollection))
+    assert dots.get_offsets().tolist() == [[0.1, 0.2], [0.3, 0.4]]
+    assert hardest.get_offsets().tolist() == [[0.902, 0.801]] and hardest.get_zorder() > triangle.get_zorder()
+    assert hardest.get_label() == "hardest negative: closing a fridge"
+    (inset,) = ax.child_axes
+    assert inset.get_xlim()[0] < 0.9 < 0.902 < inset.get_xlim()[1] < 0.95
+    assert inset.get_position().x1 < 0.5 < inset.get_position().y0  # where no points are
+
+
+def test_nothing_is_enlarged_where_the_two_stand_apart(ax):
+    plots.split_vectors(ax, [0.1, 0.9, 0.3, 0.4], [0.2, 0.8, 0.4, 0.5], true=1, hardest=3)
+    assert ax.child_axes == []
+
+
+@pytest.mark.parametrize("at", [(0.9, 0.8), (0.1, 0.2)])
+def test_a_triangle_at_the_edge_is_whole(ax, at):
+    x, y = np.array([at[0], 0.5, 0.6]), np.array([at[1], 0.5, 0.4])
+    plots.split_vectors(ax, x, y, true=0)
+    ax.figure.canvas.draw()
+    place, box = ax.transData.transform(at), ax.get_window_extent()
+    half = 110**0.5 / 2 * ax.figure.dpi / 72
+    assert box.x0 + half < place[0] < box.x1 - half and box.y0 + half < place[1] < box.y1 - half
+
+
 # ---- matrices -------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +312,10 @@ def test_margins_keep_every_video_and_mark_the_median(ax):
     medians = [line.get_xdata()[0] for line in ax.lines[:2]]
     assert medians == pytest.approx([-0.1, 0.3])
     assert ax.lines[2].get_xdata()[0] == 0
-    assert [text.get_text() for text in ax.texts] == ["33% right", "100% right"]
+    assert ax.get_xlim()[0] < -0.3 and ax.get_xlim()[1] > 0.5  # no dot is cut off
+    tiny, small, large = ax.transData.transform([(0.001, 0), (0.01, 0), (0.1, 0)])[:, 0]
+    assert small - tiny == pytest.approx(large - small)  # logarithmic beyond 0.001, so that small medians are seen
+    assert [text.get_text() for text in ax.texts] == ["33% right\nmedian\n-0.1000", "100% right\nmedian\n+0.3000"]
     assert labels_of(ax.yaxis) == ["raw", "k = 3"]
 
 
@@ -508,3 +538,10 @@ def test_figure_5_is_drawn_into_a_figure_of_ones_own():
     assert plots.fig5([sample], figure=own) is own and len(own.axes) == 2
     with pytest.raises(ValueError, match="samples is empty"):
         plots.fig5([])
+
+
+def test_figure_5_names_the_hardest_negative_of_each_row():
+    x, y = [0.1, 0.9, 0.3], [0.2, 0.8, 0.4]
+    figure = plots.fig5([plots.Sample("opening", 1, (x, y), (x, y), 2, "closing")], figure=Figure())
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes] == ["opening", "closing"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][2] == "hardest negative"

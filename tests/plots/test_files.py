@@ -19,7 +19,7 @@ CLASSES = ("stirring a pot", "doing squats", "closing a fridge", "flying a kite"
 HISTORY = [{"epoch": e, "loss": 3.0 - e} for e in range(3)]
 NOISE = np.random.default_rng(0)
 X, Y = NOISE.random((2, 60))
-SAMPLES = [plots.Sample(name, 0, (X, Y), (Y, X)) for name in CLASSES[:3]]
+SAMPLES = [plots.Sample(name, 0, (X, Y), (Y, X), 1, CLASSES[1]) for name in CLASSES[:3]]
 GRIDS = {"raw": X - 0.5, "k = 3": Y - 0.4}
 
 PLOTS = {  # each as a notebook draws it: on a figure of the default size

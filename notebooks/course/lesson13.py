@@ -1,0 +1,28 @@
+"""The exercises of lesson 13."""
+
+
+def exercise1(answer):
+    N = float(answer)
+    assert N > 500, "The interval shrinks with the root of N: a tenth of the width takes a hundred times the clips."
+    assert abs(N - (98 / 3) ** 2) < 70, "Solve 98 / sqrt(N) = 3 for N."
+
+
+def exercise2(answer, run, path):
+    among_all, among_two = (float(ratio) for ratio in answer)
+    first, second = run.classes[:2]
+    shares = dict(zip(*run.classify(path, top=len(run.classes)), strict=True))
+    right = shares[first] / shares[second]
+    assert abs(among_all / right - 1) < 0.02, f"The ratio among all classes is another one: {first!r} over {second!r}."
+    assert abs(among_two / right - 1) < 0.02, "The ratio among the two is another one. Do logits know the other labels?"
+
+
+def exercise3(answer):
+    assert 0 <= answer <= 1, "A share lies between 0 and 1."
+    assert answer < 1, "Two copies show the same frames, so they get the same answer."
+    assert answer == 0.5, "The same answer for both copies: for how many of the two can it be right?"
+
+
+def exercise4(answer, old):
+    share, black = answer
+    assert 0 <= share <= 1, "A share lies between 0 and 1."
+    assert black in {*old.classes, "nothing happens"}, "The label of black frames is none of the new model's classes."
