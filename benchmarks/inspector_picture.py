@@ -35,14 +35,15 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def copy_notebook(folder: Path, root: Path, preset: str) -> Path:
-    """Notebook 12 with these parameters, in a folder that JupyterLab may write to."""
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    cell = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
-    cell["source"] = f"preset: str = {preset!r}\nroot: str = {str(root.resolve())!r}\n"
-    shutil.copytree(NOTEBOOK.parent / "course", folder / "course", dirs_exist_ok=True)  # it imports its exercises
-    copy = folder / NOTEBOOK.name
-    copy.write_text(json.dumps(notebook), encoding="utf-8")
+def copy_notebook(folder: Path, root: Path, preset: str, notebook: Path = NOTEBOOK) -> Path:
+    """A lesson with these parameters, in a folder that JupyterLab may write to."""
+    lesson = json.loads(notebook.read_text(encoding="utf-8"))
+    cell = next(cell for cell in lesson["cells"] if "parameters" in cell["metadata"].get("tags", []))
+    given = {"preset": preset, "root": str(root.resolve()), "results": str(notebook.resolve().parents[1] / "results")}
+    cell["source"] = [*cell["source"], *(f"\n{name} = {value!r}" for name, value in given.items())]
+    shutil.copytree(notebook.parent / "course", folder / "course", dirs_exist_ok=True)  # it imports its exercises
+    copy = folder / notebook.name
+    copy.write_text(json.dumps(lesson), encoding="utf-8")
     return copy
 
 
@@ -111,8 +112,8 @@ def browser_page(width: int, height: int) -> Iterator["Page"]:  # noqa: F821
             browser.close()
 
 
-def run_notebook(page, address: str, name: str) -> None:
-    """Open a notebook, run all its cells and wait for their end; `RuntimeError` with the message of one that fails."""
+def run_notebook(page, address: str, name: str, until: str = f"{INSPECTOR} img") -> None:
+    """Open a notebook, run all its cells and wait for what a cell shows; `RuntimeError` of a cell that fails."""
     page.goto(f"{address}/lab/tree/{name}?token=t&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
@@ -121,7 +122,7 @@ def run_notebook(page, address: str, name: str) -> None:
     failed = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'] >> text=Traceback")
     if failed.count():
         raise RuntimeError(failed.first.inner_text())
-    page.wait_for_selector(f"{INSPECTOR} img")
+    page.wait_for_selector(until)
 
 
 def control(page, label: str):

@@ -29,7 +29,9 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     x = [0.04 + column * (width + gap) for column in range(4)]
     y = [0.36, 1.79, 3.22]  # of the rows, from below
     videos = sheet.box(x[0], y[2], width, height, "Videos", "T frames of each", "of b videos", name="videos")
-    image = sheet.box(x[1], y[2], width, height, "CLIP image\nencoder", "frozen", "f (b, T, D)", name="clip", frozen=True)
+    image = sheet.box(
+        x[1], y[2], width, height, "CLIP image\nencoder", "frozen", "f (b, T, D)", name="clip", frozen=True
+    )
     representer = sheet.box(
         x[2], y[2], width, height, "Video\nRepresenter", "eq. 13-16", "V (b, l, D)", name="representer"
     )

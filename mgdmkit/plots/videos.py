@@ -117,7 +117,9 @@ def label_plane(ax: Axes, labels: Mapping[str, float], true: str, frames: Sequen
     to = mean / max(abs(mean), 1e-12)
     shape = {"arrowstyle": "-|>", "color": LINES[0], "lw": 3, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 18}
     ax.annotate("", (0.92 * to.real, 0.92 * to.imag), (0, 0), arrowprops=shape)
-    ax.scatter(points.real, points.imag, s=55, color="white", edgecolor=LINES[0], linewidth=2, zorder=4, label="a frame")
+    ax.scatter(
+        points.real, points.imag, s=55, color="white", edgecolor=LINES[0], linewidth=2, zorder=4, label="a frame"
+    )
     ax.plot([], [], color=LINES[0], lw=3, label=f"their mean, {np.degrees(np.angle(mean)):.0f}°")
     ax.plot([], [], color=TRUE, lw=2.5, ls="--", label="own label")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, columnspacing=1.2)
@@ -132,20 +134,20 @@ def by_temperature(
     """How the softmax over labels depends on 1/tau: a curve for each label, the true one dashed.
 
     Args:
-        scores: label -> (S,) its score at each of the scales.
+        scores: label -> (S,) its score at each of the scales; up to three besides the true one.
         scales: (S,) values of 1/tau.
         marks: name -> 1/tau of a CLIP, a dotted line; now: the 1/tau that is looked at, a thick line.
     """
     ax.axvline(now, color=OTHER, linewidth=5, zorder=0)
-    others = iter(("-", "-.", ":"))
-    for place, (name, curve) in enumerate(scores.items()):
-        look = {"color": TRUE, "ls": "--", "lw": 2.5} if name == true else {"color": LINES[place], "ls": next(others)}
+    looks = iter(({"color": LINES[0], "ls": "-"}, {"color": LINES[2], "ls": "-."}, {"color": INK, "ls": ":"}))
+    for name, curve in scores.items():
+        look = {"color": TRUE, "ls": "--", "lw": 3} if name == true else next(looks)
         ax.plot(array(scales), array(curve), label=name, **look)
     for name, scale in marks.items():
         ax.axvline(scale, color=GREY, linestyle=":", linewidth=1.2)
         ax.text(scale, 1.02, name, transform=ax.get_xaxis_transform(), ha="center", fontsize=SMALL, color=INK)
     ax.set(xscale="log", ylim=(0, 1.02), xlabel="1/tau", ylabel="score (softmax)")
-    ax.legend(loc="center left", bbox_to_anchor=(0, 0.62))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

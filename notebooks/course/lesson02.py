@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 from torch import Tensor
 
 from mgdmkit.experiments import Prepared

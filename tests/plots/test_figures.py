@@ -545,3 +545,26 @@ def test_figure_5_names_the_hardest_negative_of_each_row():
     figure = plots.fig5([plots.Sample("opening", 1, (x, y), (x, y), 2, "closing")], figure=Figure())
     assert [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes] == ["opening", "closing"]
     assert [text.get_text() for text in figure.legends[0].get_texts()][2] == "hardest negative"
+
+
+# ---- label_plane, by_temperature ------------------------------------------------------------------------------
+
+
+def test_the_mean_of_the_frames_and_every_label_have_their_angle(ax):
+    plots.label_plane(ax, {"opening a fridge": 40, "raking leaves": 150}, "opening a fridge", [15, 25, 35])
+    words = [text.get_text() for text in ax.texts if text.get_text()]
+    assert words == ["opening a fridge, 40°", "raking leaves, 150°"]
+    assert [text.get_weight() for text in ax.texts if text.get_text()] == ["bold", "normal"]
+    assert "their mean, 25°" in [text.get_text() for text in ax.get_legend().get_texts()]
+    (dots,) = [part for part in ax.collections if isinstance(part, PathCollection)]
+    assert np.degrees(np.arctan2(*np.asarray(dots.get_offsets()).T[::-1])) == pytest.approx([15, 25, 35])
+
+
+def test_a_curve_for_each_label_and_a_line_for_each_clip_model(ax):
+    scales, curves = [1, 10, 100], {"own": torch.tensor([0.3, 0.5, 0.6]), "other": torch.tensor([0.3, 0.4, 0.4])}
+    plots.by_temperature(ax, curves, "own", scales, {"this CLIP's": 14.7, "OpenAI's": 100}, now=20)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert positions(lines["own"])[:, 1] == pytest.approx([0.3, 0.5, 0.6]) and lines["own"].get_linestyle() == "--"
+    assert lines["own"].get_color() == plots.TRUE != lines["other"].get_color()
+    assert [line.get_xdata()[0] for line in ax.get_lines() if len(line.get_xdata()) == 2] == [20, 14.7, 100]
+    assert [text.get_text() for text in ax.texts] == ["this CLIP's", "OpenAI's"] and ax.get_xscale() == "log"
