@@ -10,6 +10,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 INK, GREY = "#222222", "#8a8a8a"
 TRUE, OTHER = "#c2410c", "#9ec5e8"  # the true label dark, the others light: apart without colour, too
@@ -94,3 +95,9 @@ def _spread(places: list[float], gap: float) -> list[float]:
             if push > 0:
                 spread[i - 1], spread[i] = spread[i - 1] - push, spread[i] + push
     return spread
+
+
+def plain_numbers(ax: Axes) -> None:
+    """Write the ticks of a logarithmic x axis as 0.1, 1, 10: a power of ten would be a formula, not text."""
+    ax.xaxis.set_major_formatter(lambda x, position: f"{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())

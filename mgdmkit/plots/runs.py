@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, SMALL, array, name_line_ends, name_rows
+from mgdmkit.plots.look import DASHES, GREY, INK, LINES, MARKERS, SMALL, array, name_line_ends, name_rows, plain_numbers
 
 
 def loss_curves(ax: Axes, histories: Mapping[str, Sequence[Mapping[str, float]]], key: str = "loss") -> Axes:
@@ -164,6 +164,7 @@ def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any) -> Axes:
     ax.plot(counted[counted > 0], rows[counted > 0], "o", label="as counted", **ring)
     name_rows(ax, parts)
     ax.set(xscale="log", xlabel="GMAC, logarithmic axis")
+    plain_numbers(ax)
     ax.grid(axis="x", color="#dddddd")
     ax.legend(loc="lower right")
     return ax

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.transforms import ScaledTranslation
 
-from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array, name_rows
+from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, TRUE, array, name_rows, plain_numbers
 
 
 def frames(axes: Iterable[Axes], pictures: Any, weights: Any = None, title: str = "") -> list[Axes]:
@@ -147,6 +147,7 @@ def by_temperature(
         ax.axvline(scale, color=GREY, linestyle=":", linewidth=1.2)
         ax.text(scale, 1.02, name, transform=ax.get_xaxis_transform(), ha="center", fontsize=SMALL, color=INK)
     ax.set(xscale="log", ylim=(0, 1.02), xlabel="1/tau", ylabel="score (softmax)")
+    plain_numbers(ax)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 

@@ -23,12 +23,16 @@ SAMPLES = [plots.Sample(name, 0, (X, Y), (Y, X), 1, CLASSES[1]) for name in CLAS
 GRIDS = {"raw": X - 0.5, "k = 3": Y - 0.4}
 
 PLOTS = {  # each as a notebook draws it: on a figure of the default size
+    "by_temperature": lambda ax: plots.by_temperature(
+        ax, {"own": [0.1, 0.5, 0.9], "other": [0.9, 0.5, 0.1]}, "own", [1, 10, 100], {"this CLIP's": 14.7}, now=20
+    ),
     "calibration": lambda ax: plots.calibration(ax, X, Y > 0.5, title="k = 3"),
     "confusion": lambda ax: plots.confusion(ax, np.eye(6), CLASSES),
     "costs": lambda ax: plots.costs(ax, ["image encoder", "blocks"], [800, 0.25], [1296, 1]),
     "differences": lambda ax: plots.differences(ax, [("without the representer", 2, 1, 3), ("rerank", -1, -3, 1)]),
     "gain_by_confusability": lambda ax: plots.gain_by_confusability(ax, X[:6], Y[:6], CLASSES),
     "k_curve": lambda ax: plots.k_curve(ax, [("hardest", k, [60, 61], 59, 62) for k in (0, 3)], zero_shot=50),
+    "label_plane": lambda ax: plots.label_plane(ax, {"opening a fridge": 40, "raking": 150}, "raking", [15, 25]),
     "learning_curves": lambda ax: plots.learning_curves(ax, {"k = 0": ([1, 2], [3, 4]), "k = 3": ([1, 2], [3, 5])}),
     "loss_curves": lambda ax: plots.loss_curves(ax, {"k = 0": HISTORY, "k = 3": HISTORY}),
     "margins": lambda ax: plots.margins(ax, GRIDS),
