@@ -5,7 +5,7 @@
 Three forms of the same loss:
 
     literal      V as b(1+k) x l(1+k) x D and Q as b(1+k) x l(1+k), as printed
-    with V       one row a video: V as b x l x D and Q as b x l(1+k)
+    with V       one row per video: V as b x l x D and Q as b x l(1+k)
     without V    the library's: Q as above, V never made (`MGDM.compare`)
 
 All start from the same frames and texts, go through the attention of eq. 15-16, the cosines of eq. 4 and the loss of
@@ -88,7 +88,7 @@ def loss_without_V(model: MGDM, batch: Batch) -> Tensor:
 
 
 def loss_with_V(model: MGDM, batch: Batch) -> Tensor:
-    """One row a video, and a vector of it for each group."""
+    """One row per video, and a vector of it for each group."""
     V, _ = model.representer(batch.frames, batch.texts[:, 0])  # (b, l, D)
     cosines = torch.einsum("bld,lgd->blg", F.normalize(V, dim=-1), F.normalize(batch.texts, dim=-1))
     targets = augmented_targets(batch.video_labels, batch.text_labels)

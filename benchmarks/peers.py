@@ -118,7 +118,7 @@ def as_rows(part: str, case: str, times: dict[str, tuple[float, float]], notes: 
 
 class Batch(NamedTuple):
     frames: Tensor  # (b, T, D)
-    texts: Tensor  # (b, g, D), a group of 1 + k texts a video, its own first
+    texts: Tensor  # (b, g, D), a group of 1 + k texts per video, its own first
     text_labels: Tensor  # (b, g)
     words: Tensor  # (b, w, D), the words of each video's own text
 
@@ -175,7 +175,7 @@ def bike(model: MGDM, batch: Batch, words: bool = False) -> Tensor:
 
 
 def actionclip(model: MGDM, batch: Batch) -> Tensor:
-    """One vector a video: positions, blocks, the residual, the mean over time."""
+    """One vector per video: positions, blocks, the residual, the mean over time."""
     videos = unit(model.representer.encode(batch.frames).mean(dim=1))
     logits = videos @ unit(batch.texts[:, 0]).T * model.logit_scale.exp()
     return symmetric_kl(logits, batch.text_labels[:, 0])
@@ -217,9 +217,9 @@ HEAD_NOTES = {
     "ours, no discriminator": "the parts of BIKE's head; V is not made",
     "BIKE": "a vector for each pair of video and text; the text stands for its words",
     f"BIKE, {WORDS} words": "the same, with the words of the text",
-    "ActionCLIP": "one vector a video: no attention of texts over frames",
+    "ActionCLIP": "one vector per video: no attention of texts over frames",
     "literal": "1 + k copies of each video, a vector for each pair",
-    "NegCLIP-style": "one vector a video; cross entropy, negatives in one direction",
+    "NegCLIP-style": "one vector per video; cross entropy, negatives in one direction",
 }
 
 
@@ -270,7 +270,7 @@ def mining(sizes: Sizes, repeats: int, clip: Path) -> Iterator[Row]:
     pictures = torch.stack([preprocess(Image.fromarray(frame)) for frame in read_segments(clip, T)])
     with torch.no_grad():
         one = in_turn({"decode": lambda: read_segments(clip, T), "encode": lambda: encoder(pictures)}, 2)
-        for what, features in {"frames": frames, "one vector a video": unit(unit(frames).mean(dim=1))}.items():
+        for what, features in {"frames": frames, "one vector per video": unit(unit(frames).mean(dim=1))}.items():
             runs = {
                 "ours": lambda features=features: mine_negatives(features, texts, labels, DEPTH),
                 "matrix product": lambda features=features: matrix_product(features, texts, labels),

@@ -131,7 +131,7 @@ def sizes() -> str:
             f"for each process, so {8 * 8 * values / GIGA:.0f} GB for 8 on one machine",
             f"- a checkpoint of `finetune`: weights and two moments, {trained:.0f} M x 12 bytes = "
             f"{trained * 12 / 1000:.1f} GB",
-            f"- GPU memory of `finetune` at {BATCH} clips a GPU: activations of about 34 bytes x {TOKENS} tokens x "
+            f"- GPU memory of `finetune` at {BATCH} clips per GPU: activations of about 34 bytes x {TOKENS} tokens x "
             f"{frames} frames x {WIDTH} x {LAYERS} blocks = {LAYERS * block / GIGA:.0f} GB; with "
             f"`--grad-checkpointing` about {kept / GIGA:.0f} GB; and {trained * 16 / 1000:.1f} GB for weights, "
             f"gradients and moments (estimated, not measured)",

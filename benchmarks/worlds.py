@@ -23,9 +23,9 @@ from mgdmkit.files import write_text_atomic
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate
 
 WORLDS = {
-    "another seed, 12 clips a class": StickActionsConfig(seed=1),
-    "another seed, 24 clips a class": StickActionsConfig(seed=1, train_per_class=24),
-    "another seed, 120 clips a class": StickActionsConfig(seed=1, train_per_class=120),
+    "another seed, 12 clips per class": StickActionsConfig(seed=1),
+    "another seed, 24 clips per class": StickActionsConfig(seed=1, train_per_class=24),
+    "another seed, 120 clips per class": StickActionsConfig(seed=1, train_per_class=120),
 }
 OF_DEMO = StickActionsConfig().train_per_class
 

@@ -1,6 +1,6 @@
 """MGDM: video representer, semantic discriminator and their similarity (sections 2.3-2.4, eq. 4 and 13-18).
 
-Axes, named once: b videos, T frames, l text groups, g = 1 + k texts a group (the positive first), D width.
+Axes, named once: b videos, T frames, l text groups, g = 1 + k texts per group (the positive first), D width.
 The paper repeats each video 1 + k times; the repeated rows are redundant (eq. 4-6 keep the same loss and
 gradients without them), so a video keeps one vector per *group*: V is (b, l, D), not (b(1+k), l(1+k), D).
 Under the reading guide="each" every text makes its own: V is (b, l, g, D).

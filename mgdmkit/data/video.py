@@ -3,7 +3,7 @@
 Every function decodes with PyAV from the first frame on and counts: right by construction. The usual reader of this
 field, decord's `get_batch`, seeks, and silently returns other frames on AVI files with B-frames (all of HMDB51 that
 was tried) and on MP4 files with an edit list; `decord_frames` is here to show it. Seeking would hardly pay anyway, as
-T frames spread over a clip touch nearly every group of pictures: milliseconds a clip for 16 frames on one core, here
+T frames spread over a clip touch nearly every group of pictures: milliseconds per clip for 16 frames on one core, here
 and with decord, UCF101 22 and 30, 340 x 256 H.264 of 300 frames 95 and 87, 720p H.264 of 150 frames 339 and 331.
 
 Each call opens and closes the file with one decoding thread; for more cores take `DataLoader` workers, a clip each.

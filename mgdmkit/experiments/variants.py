@@ -90,13 +90,13 @@ class Tables(NamedTuple):
     summary: pd.DataFrame
     """A row a comparison: the variant's means over its seeds, and how Top-1 and Top-5 differ from the other's."""
     runs: pd.DataFrame
-    """A row a training: scores, calibration and margins."""
+    """A row per training: scores, calibration and margins."""
     classes: pd.DataFrame | None = None
     """A row a variant and class: Top-1 over all seeds, and how confusable the class is for frozen CLIP."""
     reliability: pd.DataFrame | None = None
     """A row a variant and bin of confidence: videos of all seeds, mean confidence, accuracy."""
     curves: pd.DataFrame | None = None
-    """A row an epoch of a training: run, seed, epoch (from 1), loss, val_top1."""
+    """A row per epoch of a training: run, seed, epoch (from 1), loss, val_top1."""
 
 
 def run_grid(

@@ -16,7 +16,7 @@ def gain_by_confusability(
     names: Sequence[str] | None = None,
     xlabel: str = "videos that frozen CLIP gets wrong, percent",
 ) -> Axes:
-    """A dot a class: what training changed over how confusable the class was; a bar at the mean of each third.
+    """A dot per class: what training changed over how confusable the class was; a bar at the mean of each third.
 
     The bars span two standard errors. Where `x` and `gain` come from the same videos, the confusable classes seem to
     gain by luck alone: measure `x` on others, or say so.

@@ -153,7 +153,7 @@ def modules(ax: Axes | None = None, highlight: str | None = None) -> Axes:
 
 def _representer(sheet: Sheet, x: float) -> None:
     f = _tokens(sheet, x, 4.18, 0.36, ("1", "2", "3", "...", "T"))
-    sheet.text(x, 4.6, "f (b, T, D), a vector a frame")
+    sheet.text(x, 4.6, "f (b, T, D), a vector per frame")
     plus = _residual(sheet, f, x, "+ frame positions", "eq. 13")
     sheet.text(plus.right[0] + 0.1, plus.centre[1], "f_d (b, T, D), eq. 14", ha="left")
     attention = sheet.box(x - 0.8, 1.42, 1.6, 0.78, "Attention", "softmax over T", "eq. 15", name="attention")
@@ -231,7 +231,7 @@ def split_vector(ax: Axes | None = None, highlight: str | None = None) -> Axes:
 def _plane(sheet: Sheet, x: float, y: float, size: float) -> None:
     """A panel of Figure 5 in small: a triangle for the true class, dots for the others."""
     sheet.box(4.54, 0.04, 2.32, 2.62, name="plane")
-    sheet.text(5.7, 2.45, "A point a class", size=TITLE, fontweight="bold")
+    sheet.text(5.7, 2.45, "A point per class", size=TITLE, fontweight="bold")
     sheet.arrow((x, y), (x + size, y))
     sheet.arrow((x, y), (x, y + size))
     sheet.text(x + size / 2, y - 0.16, "x")

@@ -36,7 +36,7 @@ def learning_curves(
     """The mean over seeds as a line, named at its right end, and a band from the lowest to the highest seed.
 
     Args:
-        curves: name -> (x (n,), values (S, n), a row a seed, or (n,) for one run).
+        curves: name -> (x (n,), values (S, n), a row per seed, or (n,) for one run).
         stop: a vertical line at this x, with `stop_label` above the axes.
     Raises:
         ValueError: for values that do not fit their x.

@@ -218,6 +218,6 @@ def _cost_table(costs: Sequence[Cost], rates: Sequence[float]) -> str:
     lines += [
         "PMAC: 1e15 multiply-adds; h at R: hours at R e12 operations a second. Give your machine's with --tflops.",
         f"Not in it: decoding {decoded:,} clips, {decoded * DECODING / 3600:.2g} hours of one core at "
-        f"{1000 * DECODING:.0f} ms a clip, shared by those that decode; and the optimiser's steps.",
+        f"{1000 * DECODING:.0f} ms per clip, shared by those that decode; and the optimiser's steps.",
     ]
     return "\n".join(lines)

@@ -76,7 +76,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
         made = read_recipe(folder)
         if (made["frames"], made["prompt"]) != (recipe.model.frames, recipe.prompt):
             raise ValueError(
-                f"{folder} has {made['frames']} frames a clip and the prompt {made['prompt']!r}, the recipe "
+                f"{folder} has {made['frames']} frames per clip and the prompt {made['prompt']!r}, the recipe "
                 f"{recipe.model.frames} and {recipe.prompt!r}; make features anew with `mgdm features`"
             )
         if _is_another_clip(made, recipe):

@@ -254,7 +254,7 @@ def test_what_cannot_be_run_is_refused_before_any_work(hmdb, recipes, tmp_path):
     manifest = manifest_of(tmp_path / "m.csv", "hmdb51", {"train": 8}, 4)
     with pytest.raises(ValueError, match=r"no clip in split 'test', which the recipe needs; it has train"):
         reproduce_table(2, open_sources(manifest), out, replace(FROZEN, recipes=recipes))
-    with pytest.raises(ValueError, match=r"has 4 frames a clip .* the recipe 16"):
+    with pytest.raises(ValueError, match=r"has 4 frames per clip .* the recipe 16"):
         reproduce_table(2, open_sources(hmdb), out, FROZEN)
     own = small_recipes(tmp_path / "recipes")
     (own / "hmdb51" / "8-frames.toml").write_text("[model]\nframes = 8\n", encoding="utf-8")
