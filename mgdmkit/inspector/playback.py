@@ -68,7 +68,7 @@ def animation(frames: np.ndarray, rate: float) -> bytes:
 
 
 def _probe(path: Path) -> tuple[str, float]:
-    """What browsers play it as, "" for not at all, and its frames per second. A file that can't be read: see UNPLAYED."""
+    """What browsers play it as, "" for not at all, and its frames per second; UNPLAYED where it cannot be read."""
     if not path.is_file():  # FFmpeg would wait for ever at a named pipe
         return UNPLAYED
     with suppress(av.FFmpegError, OSError), av.open(str(path.absolute()), metadata_errors="replace") as container:
