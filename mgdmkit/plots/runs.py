@@ -164,6 +164,7 @@ def costs(ax: Axes, parts: Sequence[str], counted: Any, total: Any) -> Axes:
     ax.plot(counted[counted > 0], rows[counted > 0], "o", label="as counted", **ring)
     name_rows(ax, parts)
     ax.set(xscale="log", xlabel="GMAC, logarithmic axis")
+    ax.xaxis.set_major_formatter(lambda x, _: np.format_float_positional(x, trim="-"))
     ax.grid(axis="x", color="#dddddd")
     ax.legend(loc="lower right")
     return ax
