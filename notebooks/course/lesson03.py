@@ -24,9 +24,7 @@ def exercise2(answer: Tensor) -> None:
     twice = groups.clone()
     twice[0] = torch.tensor([0, 1, 1])
     right = loss.augmented_targets(video_labels, twice)[1]
-    assert torch.allclose(answer, right / right.sum(), atol=1e-3), (
-        "The number of columns is right, the columns are not."
-    )
+    assert torch.allclose(answer, right / right.sum(), atol=1e-3), "Right in number, but other columns."
 
 
 def exercise3(answer: Tensor) -> None:
