@@ -30,7 +30,7 @@ def check(exercise: str, answer: Any, **given: Any) -> bool:
     except (ModuleNotFoundError, AttributeError):
         raise ValueError(f"there is no exercise {exercise!r}; they are named like '00.3', lesson and number") from None
     if answer is ...:
-        print(f"{exercise}: no answer yet. Put yours in the place of the three dots.")
+        print(f"{exercise}: no answer yet. Replace ... with your answer.")
         return False
     try:
         judge(answer, **given)
@@ -38,7 +38,7 @@ def check(exercise: str, answer: Any, **given: Any) -> bool:
         print(f"{exercise}: not yet. {hint}")
         return False
     except (TypeError, ValueError, AttributeError, IndexError, KeyError, RuntimeError) as error:
-        print(f"{exercise}: this has not the form that is asked for ({type(error).__name__}: {error}).")
+        print(f"{exercise}: this is not in the form asked for ({type(error).__name__}: {error}).")
         return False
     print(f"{exercise}: right.")
     return True

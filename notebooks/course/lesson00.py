@@ -26,11 +26,11 @@ def exercise2(answer: tuple[float, float], prepared: Prepared) -> None:
     scene = torch.tensor(stickactions.scene_numbers(classes))
     found, paired = (mined == reverse[:, None]).any(dim=1), reverse != labels
     assert 0 <= clips <= 1 and 0 <= negatives <= 1, "Two shares between 0 and 1 are wanted, not percent."
-    assert abs(clips - found[paired].float().mean()) < 0.003, (
+    assert abs(clips - found[paired].float().mean()) < 0.006, (
         "The first share is off. Only clips whose action has a reverse count, below the line of the fraction, too."
     )
     inside = (scene[mined] == scene[labels][:, None]).float().mean()
-    assert abs(negatives - inside) < 0.003, "The second share is off. Count all nine negatives of every test clip."
+    assert abs(negatives - inside) < 0.006, "The second share is off. Count all nine negatives of every test clip."
 
 
 def exercise3(answer: Sequence[Sequence[int]], Q: Tensor) -> None:

@@ -23,7 +23,7 @@ def exercise2(answer: Mapping[int, float], prepared: Prepared) -> None:
     for count, share in sorted(answer.items()):
         few = zero_shot_logits(test.frame_features[:, :: 16 // count], texts)
         right = (few.argmax(dim=1) == test.labels).float().mean()
-        assert abs(share - right) < 0.003, f"With {count} of the 16 frames Top-1 is another. Start at the first frame."
+        assert abs(share - right) < 0.006, f"With {count} of the 16 frames Top-1 is another. Start at the first frame."
 
 
 def exercise3(answer: tuple[int, int]) -> None:

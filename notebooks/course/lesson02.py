@@ -22,7 +22,7 @@ def exercise2(answer: tuple[float, float], prepared: Prepared) -> None:
     other = (found[:, 0] != mined[:, 0]).float().mean()
     stayed = (found[:, :, None] == mined[:, None]).any(dim=2).sum(dim=1).float().mean()
     assert 0 <= share <= 1 and 0 <= kept <= 9, "A share between 0 and 1 and a number out of nine are wanted."
-    assert abs(share - other) < 0.003, "The share of another first negative is off. Training clips, bare names?"
+    assert abs(share - other) < 0.006, "The share of another first negative is off. Training clips, bare names?"
     assert abs(kept - stayed) < 0.05, "The mean number is off. Compare the nine as sets: their order does not matter."
 
 

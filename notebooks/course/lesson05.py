@@ -29,6 +29,9 @@ def exercise3(answer: Sequence[float], right: Sequence[float]) -> None:
     assert len(losses) == len(right), f"One loss per epoch, so {len(right)}, not {len(losses)}."
     assert losses[0] != right[0], "These are the losses with `zero_grad`; without it the gradients add up."
     assert losses[-1] > right[-1], "It has learned more than the right one: did you start from new weights?"
+    assert all(loss < 3 * other for loss, other in zip(losses, right, strict=True)), (
+        "So high a loss does not come from `zero_grad` alone. Keep the mean over the clips of each epoch, and the rest."
+    )
 
 
 def exercise4(answer: Trained, prepared: Prepared) -> None:

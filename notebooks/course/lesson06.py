@@ -6,7 +6,7 @@ import pandas as pd
 
 from mgdmkit.experiments import seed_differences
 
-VERDICTS = ("shown", "the opposite", "not told from chance")
+VERDICTS = ("shown", "the opposite", "not distinguishable")
 
 
 def exercise1(answer: Sequence[float]) -> None:
@@ -21,7 +21,7 @@ def exercise2(answer: tuple[float, float, str], story: pd.DataFrame) -> None:
     right = row["top5_low"], row["top5_high"]
     assert max(abs(low - right[0]), abs(high - right[1])) < 0.06, "This is not the Top-5 interval of k7-top against k0."
     assert verdict in VERDICTS, f"The verdict is one of {VERDICTS}."
-    expected = "shown" if right[1] < 0 else "the opposite" if right[0] > 0 else "not told from chance"
+    expected = "shown" if right[1] < 0 else "the opposite" if right[0] > 0 else "not distinguishable"
     assert verdict == expected, "The claim is that the difference lies below 0. On which side of 0 are the two ends?"
 
 
