@@ -171,7 +171,7 @@ def _representer(sheet: Sheet, x: float) -> None:
 def _discriminator(sheet: Sheet, x: float) -> None:
     names = ("label", "neg 1", "...", "neg k")
     w = _tokens(sheet, x, 4.18, 0.55, names)
-    sheet.text(x, 4.6, "w (l, g, D), a vector a text, g = 1 + k")
+    sheet.text(x, 4.6, "w (l, g, D), one per text, g = 1 + k")
     plus = _residual(sheet, w, x, "no positions", "eq. 17-18")
     E = _tokens(sheet, x, 2.06, 0.55, names)
     sheet.arrow(plus.bottom, E.top)

@@ -63,7 +63,7 @@ def exercise4(answer):
     true |= {(label, "a person in a kitchen") for label in stickactions.SCENES["kitchen"]}
     debatable = {(label, "sitting at the desk") for label in ("sitting down at a desk", "standing up from a desk")}
     debatable |= {("opening a fridge", "opening the fridge"), ("raking leaves", "raking the leaves")}
-    debatable |= {("opening a fridge", "opening a refrigerator")}
+    debatable |= {("opening a fridge", "opening a refrigerator"), ("hammering a nail", "hammering a plank")}
     true, debatable = ({tuple(map(normalise, pair)) for pair in some} for some in (true, debatable))
     if wrong := len(pairs - true - debatable):
         raise AssertionError(f"{wrong} of your pairs are real negatives (or have the class second). Look at the clips.")
