@@ -168,7 +168,8 @@ def fig5(
             xlabel="", ylabel="cosine, right halves"
         )
         split_vectors(right, *sample.discriminated, sample.true, **marked).set(xlabel="", ylabel="")
-        right.set_title(sample.hardest_name, color=HARDEST)
+        if sample.hardest_name:
+            right.set_title(f"hardest negative:\n{sample.hardest_name}", color=HARDEST)
     for ax, heading in zip(panels[0], ("raw text", "discriminated text"), strict=True):
         _heading(ax, heading)
     for ax in panels[-1]:
@@ -187,4 +188,4 @@ def fig5(
 def _heading(ax: Axes, text: str) -> None:
     """Above the panel's own title."""
     look = {"textcoords": "offset points", "ha": "center", "fontweight": "bold"}
-    ax.annotate(text, (0.5, 1), (0, 24), xycoords="axes fraction", **look)
+    ax.annotate(text, (0.5, 1), (0, 38), xycoords="axes fraction", **look)

@@ -543,7 +543,10 @@ def test_figure_5_is_drawn_into_a_figure_of_ones_own():
 def test_figure_5_names_the_hardest_negative_of_each_row():
     x, y = [0.1, 0.9, 0.3], [0.2, 0.8, 0.4]
     figure = plots.fig5([plots.Sample("opening", 1, (x, y), (x, y), 2, "closing")], figure=Figure())
-    assert [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes] == ["opening", "closing"]
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes] == [
+        "opening",
+        "hardest negative:\nclosing",
+    ]
     assert [text.get_text() for text in figure.legends[0].get_texts()][2] == "hardest negative"
 
 
