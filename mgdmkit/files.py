@@ -31,6 +31,7 @@ def atomic(path: Path) -> Iterator[Path]:
         if _is_left_behind(left):
             left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.tmp")
+    begun.add(temporary)
     try:
         temporary.touch()
         mode = temporary.stat().st_mode & 0o777
@@ -47,6 +48,11 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        begun.discard(temporary)
+
+
+begun: set[Path] = set()
+"""What this process is writing, for who has to end it at once."""
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -10,6 +10,8 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mgdmkit import files
+
 
 @contextmanager
 def pool(workers: int, initializer: Callable[..., None] | None = None, *initargs: Any) -> Iterator[ProcessPoolExecutor]:
@@ -51,4 +53,6 @@ def _end_with(parent: Connection) -> None:
     try:
         parent.recv()  # nothing is ever sent
     except (EOFError, OSError):
+        for temporary in tuple(files.begun):
+            temporary.unlink(missing_ok=True)
         os._exit(1)

@@ -16,8 +16,8 @@ room_of, imported_names, imports, imported_module = (
     getattr(drawn, name) for name in ("room_of", "imported_names", "imports", "imported_module")
 )
 FLOORS = (
-    ("files", "pool", "resources"),
-    ("config",),
+    ("files", "resources"),
+    ("config", "pool"),
     ("loss", "mining", "model", "reference", "plots"),
     ("inference",),
     ("runs",),
