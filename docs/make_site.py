@@ -39,7 +39,7 @@ CONTENTS = {
 """Caption -> pages of the sidebar. What is not there is left out; other pages of docs/ join the last caption."""
 TITLES = {"results/README": "Every table, with its command", "README.zh-CN": "中文"}
 ROOMS = ["config", "mining", "loss", "model", "reference", "inference", "stickactions", "data", "clip", "training"]
-ROOMS += ["evaluation", "experiments", "replication", "inspector", "plots", "runs", "resources", "cli"]
+ROOMS += ["evaluation", "experiments", "replication", "inspector", "plots", "runs", "files", "pool", "resources", "cli"]
 COMMANDS = ["manifest", "data", "train", "score", "experiments", "reproduce"]
 MEASURED = ["00_scores", "01_confusion", "02_own_place_by_rank", "07_readings", "08_costs", "05_scores", "06_k_curve"]
 MEASURED += ["07_table7", "08_split_vectors", "09_inspector", "10_scores"]
