@@ -22,7 +22,8 @@ def packages() -> dict:
 
 def test_every_room_is_packed():
     rooms = {"mgdmkit"} | {f"mgdmkit.{path.parent.name}" for path in (ROOT / "mgdmkit").glob("*/__init__.py")}
-    assert set(packages()["packages"]) == rooms | {f"mgdmkit.resources.{name}" for name in FOLDERS}
+    beside = (*FOLDERS, "notebooks.course")
+    assert set(packages()["packages"]) == rooms | {f"mgdmkit.resources.{name}" for name in beside}
 
 
 def test_every_file_that_a_checkout_reads_is_packed():
