@@ -1,6 +1,7 @@
 """Writing files so that a death, a full disk or a second program leaves nothing that could be believed."""
 
 import errno
+import glob
 import hashlib
 import os
 import platform
@@ -27,7 +28,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         if _is_left_behind(left):
             left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.tmp")
@@ -99,7 +100,3 @@ def _is_alive(process: int) -> bool:
 
 def _is_full(folder: Path) -> bool:
     return shutil.disk_usage(folder).free < 2**16
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

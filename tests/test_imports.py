@@ -40,7 +40,7 @@ WITHOUT_NETWORKS = {"data", "stickactions"}
 # These must work, or say why not, where torch does not: the check of the machine, and the notebooks' page.
 ALONE = {
     "cli.doctor": set(),
-    "cli.verify": {"cli.doctor"},
+    "cli.verify": {"files", "cli.doctor"},
     "cli.page": {"files"},
     "cli.headless": {"files", "cli.page"},
 }

@@ -1,14 +1,14 @@
 """Is a folder whole? What the kit wrote there against the sums that it kept: `mgdm doctor FOLDER`.
 
-Like the doctor it imports nothing of the package but that one.
+It needs no torch: of the package it imports the doctor, and how a sum is made.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from mgdmkit.cli.doctor import Check
+from mgdmkit.files import sha256
 
 AGAIN = {
     "features.json": "give the command that made the features again: it computes what is damaged, and nothing else",
@@ -66,9 +66,8 @@ def _read(path: Path) -> Iterator[Check]:
 
 def _compared(path: Path, digest: str) -> Iterator[Check]:
     try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                yield _fault(path, "not what was written, by its sum")
+        if sha256(path) != digest:
+            yield _fault(path, "not what was written, by its sum")
     except FileNotFoundError:
         yield _fault(path, "missing")
     except OSError as error:

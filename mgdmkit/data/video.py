@@ -267,9 +267,14 @@ def _decode_from(
                 break
         if at != stamps[index] or not whole:
             return None
-        rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        found[index] = _resize(_upright(rgb, matrix), short_side)
+        found[index] = _picture(frame, reformatter, matrix, short_side)
     return found
+
+
+def _picture(frame: av.VideoFrame, reformatter: VideoReformatter, matrix: bytes, short_side: int | None) -> np.ndarray:
+    # One thread: a pool that a parent process has not yet let go would hang its forked children.
+    rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return _resize(_upright(rgb, matrix), short_side)
 
 
 def _collect(
@@ -285,9 +290,7 @@ def _collect(
             if count == 0:  # of one frame only: asking a frame for its side data keeps it alive until a collection
                 matrix = bytes(frame.side_data.get("DISPLAYMATRIX", b""))
             if count in wanted:
-                # One thread: a pool that a parent process has not yet let go would hang its forked children.
-                rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-                found[count] = _resize(_upright(rgb, matrix), short_side)
+                found[count] = _picture(frame, reformatter, matrix, short_side)
             count += 1
             if last is not None and count > last:
                 break

@@ -158,9 +158,9 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state.pop("model"))
         optimizer.load_state_dict(state.pop("optimizer"))
+    except PermissionError:
+        raise
     except Exception as error:
-        if isinstance(error, PermissionError):
-            raise
         raise FolderError(f"the checkpoint {path} is damaged; delete it to start anew") from error
     return state
 
