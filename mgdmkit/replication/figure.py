@@ -19,7 +19,7 @@ from mgdmkit.clip.features import Features, load_features
 from mgdmkit.clip.features import read_recipe as read_features_recipe
 from mgdmkit.data.cards import dataset_card
 from mgdmkit.files import write_text_atomic
-from mgdmkit.mining import zero_shot_logits
+from mgdmkit.mining import mine_negatives
 from mgdmkit.replication.options import Runs
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET, Recipe, read_recipe
 from mgdmkit.replication.rows import run_folder, scored_features
@@ -69,8 +69,8 @@ def _row(dataset: str, run: Path, features: Features, clip: str | None) -> tuple
     V, *texts = vectors(run, features.frame_features[i], features.text_features)
     panels = [plots.split_similarity(V, each) for each in texts]
     common = {"true": [name == label for name in classes], "dataset": dataset}
-    ranked = zero_shot_logits(features.frame_features[i : i + 1], features.text_features)[0].argsort(descending=True)
-    hardest = next(c for c in ranked.tolist() if classes[c] != label)
+    own, one = features.labels[i : i + 1], features.frame_features[i : i + 1]
+    hardest = int(mine_negatives(one, features.text_features, own, 1).indices[0, 0])
     table = pd.concat(
         pd.DataFrame({"clip": ids[i], "class": classes, "panel": panel, "x": x, "y": y, **common})
         for panel, (x, y) in zip(PANELS, panels, strict=True)

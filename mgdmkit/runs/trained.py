@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mgdmkit.config import MGDMConfig
+from mgdmkit.files import write_text_atomic
 from mgdmkit.model import MGDM
 from mgdmkit.runs.folder import FolderError, load_tensors, read_json, reading
 from mgdmkit.runs.processes import choose_device
@@ -57,6 +58,11 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     path = run / "history.jsonl"
     with reading(path, ANEW):
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_history(run: Path, history: list[dict[str, Any]]) -> None:
+    """Write what `read_history` reads."""
+    write_text_atomic(run / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
 
 
 def is_finished(run: Path) -> bool:

@@ -5,7 +5,6 @@ clips on disk and MGDM behind CLIP's image encoder. Everything random comes from
 interrupted continues to the same bits on a CPU.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from tqdm.auto import tqdm
 
 from mgdmkit.config import MGDMConfig, TrainConfig
 from mgdmkit.evaluation.scores import score
-from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.mining import Negatives, adaptive, random_negatives, select
@@ -27,7 +25,7 @@ from mgdmkit.model import MGDM
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import claim, fingerprint, load_checkpoint, save_checkpoint, save_tensors
 from mgdmkit.runs.processes import choose_device
-from mgdmkit.runs.trained import is_finished, load_model, new_model
+from mgdmkit.runs.trained import is_finished, load_model, new_model, write_history
 from mgdmkit.training.optim import Diverged, autocast_dtype, learning_rate, parameter_groups
 
 WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
@@ -183,7 +181,7 @@ def fit(
     scaler.load_state_dict(progress.get("scaler") or scaler.state_dict())
     history = progress.get("history", [])
     if history and processes.is_main():
-        _write_history(out, history)  # a death may have come between the checkpoint and its line
+        write_history(out, history)  # a death may have come between the checkpoint and its line
     trained = torch.compile(network) if config.compile else network  # the same parameters
     shown = {"desc": out.name, "unit": "epoch", "initial": len(history), "total": config.epochs}
     bar = tqdm(range(len(history), config.epochs), disable=quiet or not processes.is_main(), **shown)
@@ -196,14 +194,10 @@ def fit(
         history.append(line)
         if processes.is_main():
             save_checkpoint(out / "checkpoint.pt", network, optimizer, scaler=scaler.state_dict(), history=history)
-            _write_history(out, history)
+            write_history(out, history)
         processes.barrier()
         if on_epoch:
             on_epoch(line)
-
-
-def _write_history(out: Path, history: list[dict[str, Any]]) -> None:
-    write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
 
 
 def _train_epoch(network, optimizer, scaler, config, epoch, training, group_labels, text_features) -> dict[str, Any]:

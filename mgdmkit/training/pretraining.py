@@ -5,7 +5,6 @@ one another. No picture is shown twice: stick stills are rendered anew for every
 """
 
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +22,10 @@ from mgdmkit.config import Config
 from mgdmkit.data.corpus import PROMPT
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import read_segments
-from mgdmkit.files import write_text_atomic
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.runs.folder import claim, load_checkpoint, save_checkpoint
 from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.trained import write_history
 from mgdmkit.stickactions.dataset import DATASET_VERSION, render_still
 from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
 
@@ -162,7 +161,7 @@ def pretrain(
             save_checkpoint(out / "checkpoint.pt", model, optimizer, step=step + 1, history=history)
     if not all(parameter.isfinite().all() for parameter in model.parameters()):
         raise Diverged("the last step", "it left weights that are no numbers", config.lr)
-    write_text_atomic(out / "history.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+    write_history(out, history)
     save_small_clip(model, out)
     (out / "checkpoint.pt").unlink(missing_ok=True)
     return load_clip(str(out))

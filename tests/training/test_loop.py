@@ -84,7 +84,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(tmp_path):
 def test_a_death_between_checkpoint_and_history_loses_no_line(tmp_path, monkeypatch, epochs):
     """Also after the last epoch: the next run then has nothing to train."""
     whole = run(tmp_path / "whole").state_dict()
-    written = mgdmkit.training.loop._write_history
+    written = mgdmkit.training.loop.write_history
 
     def dies(out, history):
         if len(history) == epochs:
@@ -92,7 +92,7 @@ def test_a_death_between_checkpoint_and_history_loses_no_line(tmp_path, monkeypa
         written(out, history)
 
     with monkeypatch.context() as patch, pytest.raises(InterruptedTraining):
-        patch.setattr(mgdmkit.training.loop, "_write_history", dies)
+        patch.setattr(mgdmkit.training.loop, "write_history", dies)
         run(tmp_path / "parts")
     assert len(read_history(tmp_path / "parts")) == epochs - 1
     parts = run(tmp_path / "parts").state_dict()
