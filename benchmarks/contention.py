@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,7 @@ def training_step(threads_of_kit: bool) -> Callable[[], object]:
         optimizer.step()
 
     if threads_of_kit:
-        threads_for(model).__enter__()  # for as long as this process lives
+        KEPT.enter_context(threads_for(model))
     return step
 
 
@@ -91,6 +92,8 @@ def features_step(threads_of_kit: bool) -> Callable[[], object]:
     return lambda: clip.encode_image(pictures)
 
 
+KEPT = ExitStack()
+"""Open for as long as the process lives: a context that nothing holds is left at once."""
 STEPS = {"training": training_step, "clip": clip_step, "features": features_step}
 
 

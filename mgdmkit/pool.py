@@ -1,8 +1,10 @@
 """Worker processes that end with the program that started them."""
 
+import _thread
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +13,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mgdmkit import files
+
+PATIENCE = 3
+"""Seconds until a worker that computes without coming back to Python is ended from beside."""
 
 
 @contextmanager
@@ -44,6 +49,7 @@ def end_with_parent(worker: int = 0) -> None:
 
 def _begin(parent: Connection, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer:
         initializer(*initargs)
@@ -53,6 +59,15 @@ def _end_with(parent: Connection) -> None:
     try:
         parent.recv()  # nothing is ever sent
     except (EOFError, OSError):
-        for temporary in tuple(files.begun):
-            temporary.unlink(missing_ok=True)
-        os._exit(1)
+        # The thread that writes has to end it: beside it, a file could be begun between the removal and the end.
+        _thread.interrupt_main(signal.SIGTERM)
+        until = time.monotonic() + PATIENCE
+        while files.begun and time.monotonic() < until:
+            time.sleep(0.01)
+        _end()
+
+
+def _end(*_: object) -> None:
+    for temporary in tuple(files.begun):
+        temporary.unlink(missing_ok=True)
+    os._exit(1)
