@@ -33,12 +33,12 @@ site: $(READY)  ## build the site with what is in runs/demo: build/site/html/ind
 test: $(READY)  ## lint, formatting, and all tests, the notebooks at their smallest included
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 check: $(READY)  ## lint, formatting, and the fast tests
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow'
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab notebooks

@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 
+from mgdmkit import files
 from mgdmkit.pool import pool
 
 
@@ -26,6 +27,24 @@ def test_an_error_ends_busy_workers_at_once():
         time.sleep(0.5)
         raise ZeroDivisionError
     assert time.monotonic() - started < 30
+
+
+def _write_for_ever(folder, i):
+    while True:
+        with files.atomic(folder / str(i)) as temporary:
+            temporary.unlink()
+            temporary.write_text("x" * 1000, encoding="utf-8")
+
+
+def test_an_error_leaves_no_file_half_written(tmp_path):
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError), pool(2) as workers:
+            for i in range(2):
+                workers.submit(_write_for_ever, tmp_path, i)
+            while len([path for path in tmp_path.iterdir() if path.suffix != ".tmp"]) < 2:
+                time.sleep(0.01)
+            raise ZeroDivisionError
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
 
 
 BUSY = """
