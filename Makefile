@@ -5,6 +5,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 RUNS := runs/demo
+# Two processes with a thread each end sooner than one with two, and need no more memory than a laptop has.
+TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # As in mgdmkit/__init__.py, for what loads torch first: pytest, and kernels of JupyterLab.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -33,12 +35,12 @@ site: $(READY)  ## build the site with what is in runs/demo: build/site/html/ind
 test: $(READY)  ## lint, formatting, and all tests, the notebooks at their smallest included
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+	$(TESTS)
 
 check: $(READY)  ## lint, formatting, and the fast tests
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not slow'
+	$(TESTS) -m 'not slow'
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab notebooks

@@ -120,3 +120,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real clips: ../shared/data is absent")
     return folder
+
+
+LONGEST = ("test_notebooks.py", "test_solutions.py", "test_wheel.py", "test_site.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: of two processes neither then waits for the other at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
