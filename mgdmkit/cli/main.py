@@ -25,7 +25,7 @@ def doctor(folder: tyro.conf.Positional[Path | None] = None) -> None:
 
     Args:
         folder: Check what the kit wrote there instead: features, runs, a CLIP, the videos of StickActions, or all of a
-            demo. Says which files are damaged or missing, and how they are made anew.
+            demo. Says which files are damaged or missing, and how to make them again.
     """
     from mgdmkit.cli.doctor import print_report, report
 

@@ -216,7 +216,7 @@ MISTAKES = {
     "train small --features {job}/features --out {out}/run --mined {job}/negatives.csv": "k=3 (top) needs negatives",
     "train small --features {job}/features --out {out}/run --k 0 --dim 64": "the features have 128; leave --dim out",
     "features --manifest {job}/data.csv --clip {job}/clip --pretrained openai --out {out}/f": "--pretrained openai out",
-    "evaluate --features {job}/features --inference rerank": "--inference rerank is of a --run",
+    "evaluate --features {job}/features --inference rerank": "--inference rerank needs a --run",
     "train small --features {job}/features --out {out}/run --attention dot --attention-temperature 1": "has no effect",
     "evaluate --features {job}/features --run {out}/none": "{out}/none holds no trained model",
     "evaluate --features {job}/features --run {job}/run --split val": "there are ['test', 'train']",
