@@ -110,7 +110,7 @@ def mine_negatives(
             i = rows.start + int(bad[0])
             raise ValueError(
                 f"the scores of the video {names[i] if names else f'number {i}'} are not finite (NaN or infinity): its "
-                f"features or the texts' are not; make them anew with `mgdm features`"
+                f"features or the texts' are not; make them again with `mgdm features`"
             )
         parts.append(_rank(logits, labels[rows], _barred(pairs, of_videos, labels[rows].cpu(), rows, n), depth))
     return Negatives(*(torch.cat(part) for part in zip(*parts, strict=True)))

@@ -1,4 +1,4 @@
-"""What comes before a training: `mgdm toy`, `clip`, `features`, `corpus`, `near` and `mine`."""
+"""What comes before training: `mgdm toy`, `clip`, `features`, `corpus`, `near` and `mine`."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,11 +7,11 @@ from mgdmkit.cli.shared import Clip, Decoders, Device, OfficialSplit, Precision,
 
 
 def toy(out: Path, seed: int = 0, train: int = 12, val: int = 4, test: int = 10, workers: int = 2) -> None:
-    """Write StickActions, the embedded dataset: real video files and their manifest.
+    """Write StickActions, the dataset that the kit draws: real video files and their manifest.
 
     Args:
         out: Folder for the videos and manifest.csv.
-        seed: Another seed gives other clips.
+        seed: Seeds the clips; another seed gives other clips.
         train: Training clips per class.
         val: Validation clips per class.
         test: Test clips per class.
@@ -36,25 +36,25 @@ def clip(
 ) -> None:
     """Train a small CLIP from scratch: on StickActions stills, or on the training clips of a manifest.
 
-    The one that comes with the kit, `--clip small`, was made by the defaults of this command. Each official split needs
-    a CLIP of its own: this one has seen clips that another split tests.
+    The one that comes with the kit, `--clip small`, was made with the defaults of this command. Each official split
+    needs its own CLIP, since one trained on a split has seen clips that another split tests.
 
     Args:
         out: Folder of the CLIP, in open_clip's own form.
-        manifest: Take frames of this manifest's training clips and captions from its labels; without it, fresh
-            StickActions stills with their captions.
+        manifest: Train on frames of this manifest's training clips, with captions made from its labels; without it, on
+            fresh StickActions stills with their captions.
         steps: Steps of the optimiser.
         batch_size: Pictures per step.
         lr: Peak learning rate.
         seed: Seeds weights and pictures.
-        workers: Processes that render or decode beside the training.
+        workers: Processes that render or decode during training.
     """
     from mgdmkit.clip.small import difference_from_shipped
     from mgdmkit.data.manifest import read_manifest
     from mgdmkit.training.pretraining import ClipStills, PretrainConfig, StickStills, pretrain
 
     if official_split and not manifest:
-        raise ValueError("--official-split is of a --manifest; StickActions has a single split")
+        raise ValueError("--official-split needs a --manifest; StickActions has a single split")
     config = PretrainConfig(steps=steps, batch_size=batch_size, lr=lr, seed=seed)
     clips = read_manifest(manifest, "train", official_split=official_split) if manifest else None
     stills = ClipStills(clips, config) if clips else StickStills(config)
@@ -78,7 +78,7 @@ def features(
     device: Device = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    """Encode every clip of a manifest and every class' sentence with a frozen CLIP.
+    """Encode every clip of a manifest, and the sentence of every class, with a frozen CLIP.
 
     Args:
         manifest: The clips.
@@ -104,12 +104,12 @@ def corpus(
     lists: tuple[Path, ...] = (),
     labels: Literal["words", "raw"] = "words",
 ) -> None:
-    """Write a corpus of labels to mine: the union of label lists, where labels of the same words are one.
+    """Write a corpus of labels to mine: the union of label lists, in which labels with the same words count once.
 
     Args:
         out: The CSV to write: label, sources. Rows may be deleted or added by hand.
         datasets: Datasets whose classes to take.
-        lists: Own label lists: text files with a label on each line, or CSVs with a column label.
+        lists: Label lists of your own: text files with a label on each line, or CSVs with a column label.
         labels: How a dataset's labels are written: as words, or raw, as its files and folders spell them.
     """
     from mgdmkit.data.cards import dataset_classes
@@ -119,7 +119,7 @@ def corpus(
     parts = [label_list((getattr(row, field) for row in dataset_classes(name)), name) for name in datasets]
     parts += [read_corpus(path) for path in lists]
     if not parts:
-        raise ValueError("name what the corpus is made of: --datasets, --lists, or both")
+        raise ValueError("say what the corpus is made of: --datasets, --lists, or both")
     merged = union(*parts)
     print(f"{sum(len(part.labels) for part in parts)} rows, {len(merged.labels)} distinct labels")
     done("corpus", write_corpus(out, merged))
@@ -136,15 +136,15 @@ def near(
     device: Device = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    """List the labels of a corpus that may say the same, by the similarity of their sentences to CLIP.
+    """List the labels of a corpus that may mean the same, by how similar CLIP finds their sentences.
 
-    In the column exclude write yes where two labels must not be mined for each other, then give the file to `mgdm
-    mine --exclude`. A label that no dataset should be trained against is better deleted from the corpus.
+    Write yes in the column exclude where two labels must not be mined for each other, then give the file to `mgdm
+    mine --exclude`. Delete a label from the corpus if no dataset should be trained against it.
 
     Args:
         corpus: A CSV made by `mgdm corpus`, or a text file with a label on each line.
         out: The CSV to write: label_a, label_b, similarity, exclude. It must not exist yet.
-        threshold: Least cosine of a pair; spellings of the same words are listed anyhow.
+        threshold: Lowest cosine of a pair; different spellings of the same words are always listed.
         top: Pairs to list at most, the most similar ones.
     """
     from mgdmkit.clip.backbone import load_clip
@@ -176,11 +176,12 @@ def mine(
     Args:
         features: Folder made by `mgdm features`.
         out: The CSV to write: clip, label and its rank, then label:score, hardest first.
-        depth: Negatives per clip; 9, or as many as there are other labels, when not given.
+        depth: Negatives per clip; when not given, 9, or all other labels if there are fewer.
         corpus: Labels to mine beside the classes: a CSV made by `mgdm corpus`, or a text file of labels.
         exclude: CSVs made by `mgdm near`, decided by hand: pairs with exclude = yes are not mined for each other. A
-            column id keeps a row to one clip.
-        clip: The CLIP that made the features, for labels that it has not read yet; where it was then, if not given.
+            column id limits a row to one clip.
+        clip: The CLIP that made the features, for labels that it has not read yet; when not given, it is looked for
+            where it was then.
     """
     from mgdmkit.clip.backbone import ClipWeightsError, load_clip
     from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe

@@ -1,4 +1,4 @@
-"""`mgdm experiment ...`: grids of trainings over seeds. Beside them `mgdm notebooks` and `mgdm complexity`."""
+"""`mgdm experiment ...`: grids of training runs over seeds; also `mgdm notebooks` and `mgdm complexity`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ ROOT = Path("runs/demo")
 
 @dataclass(frozen=True)
 class Experiment:
-    """What all experiments are told."""
+    """The options of all experiments."""
 
-    out: Path  # The CSV to write, a row for each variant; what belongs to it goes beside it, such as NAME_runs.csv.
+    out: Path  # The CSV to write, a row per variant; further tables, such as NAME_runs.csv, go beside it.
     root: Path = ROOT  # Where data, weights, features and runs live; what is missing is made.
     preset: str = "demo"  # smoke, demo or full; own: the root holds features/ and negatives.csv of your own videos.
-    seeds: int = 5  # Trainings of each variant.
+    seeds: int = 5  # Training runs of each variant.
     workers: int = 1  # Processes that train, one core each.
 
     def prepared(self):
@@ -44,9 +44,9 @@ def grid(
 
     Args:
         name: A grid by its name.
-        vary: Instead of a name: options of model, training and test with their values, such as k=0,3,7 and
+        vary: Instead of a name: options of model, training or test with their values, such as k=0,3,7 and
             guide=positive,each; every combination is a row, compared with the first.
-        split: Where the rows are scored; what the grid says when not given. Choose on val, read test once.
+        split: Where the rows are scored; when not given, the grid's own. Choose on val, and read test once.
     """
     from mgdmkit.experiments.grids import named_grid, product
     from mgdmkit.experiments.variants import run_grid
@@ -74,7 +74,7 @@ def grids() -> None:
 
 @app.command
 def blind(common: Common, negatives: int = 3) -> None:
-    """Shortcut audit: can the positive be told from its group without the video? On the test split.
+    """Shortcut audit: can the positive be found in its group without the video? On the test split.
 
     Args:
         negatives: k, hard negatives in a group.
@@ -110,7 +110,7 @@ def complexity(
     semantic_layers: int = 2,
     out: Path | None = None,
 ) -> None:
-    """Count multiply-adds and parameters (Table 8), as the paper counts and in truth; needs no weights.
+    """Count multiply-adds and parameters (Table 8), both as the paper counts them and in truth; needs no weights.
 
     Args:
         clip: An open_clip model whose towers are CLIP's transformers, or a folder made by `mgdm clip`.
@@ -118,7 +118,7 @@ def complexity(
         k: Negatives per video.
         temporal_layers: Blocks of the video representer.
         semantic_layers: Blocks of the semantic discriminator.
-        out: Write the first table as a CSV, too.
+        out: Also write the first table as a CSV.
     """
     from mgdmkit.evaluation.complexity import PAPER_TABLE8, SEEN_BY_THE_PAPER, added, parts, splits, table8
     from mgdmkit.files import write_text_atomic

@@ -25,7 +25,7 @@ def doctor(folder: tyro.conf.Positional[Path | None] = None) -> None:
 
     Args:
         folder: Check what the kit wrote there instead: features, runs, a CLIP, the videos of StickActions, or all of a
-            demo. Says which files are damaged or missing, and how they are made anew.
+            demo. Says which files are damaged or missing, and how to make them again.
     """
     from mgdmkit.cli.doctor import print_report, report
 
@@ -123,7 +123,7 @@ def _out_of_memory(error: Exception) -> str | None:
         isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
     )
     if killed:
-        return f"a worker process was ended, most likely for want of memory ({cause(error)}); try --workers 1"
+        return f"a worker process was killed, most likely because memory ran out ({cause(error)}); try --workers 1"
     if not lacking:
         return None
     cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")
@@ -135,11 +135,11 @@ CURES = {
     errno.EDQUOT: "no space left for this user; free some, and the same command continues",
     errno.EACCES: "permission denied; ask its owner for it, or take another path",
     errno.EPERM: "permission denied; ask its owner for it, or take another path",
-    errno.EROFS: "its disk can only be read; take another path",
+    errno.EROFS: "its disk is read-only; choose another path",
     errno.EISDIR: "it is a folder where a file is wanted",
     errno.ENOTDIR: "a part of this path is a file where a folder is wanted",
     errno.EEXIST: "it is a file where a folder is wanted",
-    errno.ENAMETOOLONG: "this name is too long for its disk; take a shorter one",
+    errno.ENAMETOOLONG: "this name is too long for its disk; choose a shorter one",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
@@ -148,7 +148,7 @@ def _system_says(error: Exception) -> str | None:
     """Path, cause and cure of an error of the system; None for any other."""
     if not isinstance(error, OSError) or error.errno not in CURES:
         if "unable to write to file </torch" in str(error):
-            return "no space left on /dev/shm, through which processes hand over pictures; try --workers 1"
+            return "no space left on /dev/shm, through which processes pass pictures; try --workers 1"
         return None
     path = error.filename2 or error.filename
     if isinstance(path, bytes):

@@ -1,4 +1,4 @@
-"""`mgdm manifest ...`: tables of clips, from a folder, from official lists, or somebody's own."""
+"""`mgdm manifest ...`: tables of clips, from a folder, from official lists, or from your own table."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ class Split:
     val_fraction: float = 0.0  # Share of each class for validation, when no lists are given.
     test_fraction: float = 0.25  # Share of each class for testing, when no lists are given.
     group_regex: str | None = None
-    """Clips whose names agree in this pattern's first group stay on one side of the split, as in '_g([0-9]+)_' for
-    UCF101."""
+    """Clips whose names have the same text in this pattern's first group stay on one side of the split, as with
+    '_g([0-9]+)_' for UCF101."""
     train_list: Path | None = None
-    """A file of training clips instead of an own split: one Class/clip.avi per line, with or without a label."""
+    """A file of training clips, instead of a random split: one Class/clip.avi per line, with or without a label."""
     val_list: Path | None = None  # A file of validation clips.
     test_list: Path | None = None  # A file of test clips.
-    seed: int = 0  # Seeds the own split.
+    seed: int = 0  # Seeds the random split.
 
 
 @app.command
@@ -49,7 +49,7 @@ def folder(
 
 @dataclass(frozen=True)
 class Copy:
-    """Somebody's copy of a dataset with official lists, and the manifest of it."""
+    """A copy of a dataset with official lists, and its manifest."""
 
     videos: Path  # The unpacked videos, in folders or all in one.
     out: Path  # The manifest to write, a CSV with id, path, label, the official splits if there are several, and split.
@@ -67,7 +67,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class SplitCopy(Copy):
-    """A copy of one with three official splits, whose class names are written as one word."""
+    """A copy of a dataset with three official splits, whose class names are written as one word."""
 
     labels: Literal["words", "raw"] = "words"  # Class names as words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
     official_split: Literal[1, 2, 3] = 1  # Which of the three is written as split; all three are kept.
@@ -123,13 +123,13 @@ def csv_(
     probe: bool = False,
     workers: int | None = None,
 ) -> None:
-    """Check a manifest, your own or a made one: its columns, its entries, and whether its clips are there.
+    """Check a manifest, written by you or by `mgdm`: its columns, its entries, and whether its clips are there.
 
     Args:
         manifest: A CSV with id, path (relative to it, or absolute), label and split (train, val, test, unused).
         out: Write the usable clips as a manifest here, and list the others beside it; without it, one clip that is
             missing or damaged is an error.
-        probe: Decode every file whole.
+        probe: Decode every file completely.
         workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.check import check_manifest, split_counts

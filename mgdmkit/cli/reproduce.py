@@ -52,22 +52,22 @@ def reproduce(
 ) -> None:
     """Fill a table of the paper, or draw its Figure 5: features, mining, training and scores, row by row.
 
-    Tables 1, 2 and 3 are of Kinetics-400, HMDB51 and UCF101, Table 7 is of any of them. Tables 4, 5 and 6 set finished
-    runs in OUT beside the figures that the paper cites, Figure 5 draws them. After each row OUT/table<N>.csv and .md
-    are written anew. `recipes/` holds what each row is; an option that is other than there is told in the table.
+    Tables 1, 2 and 3 are for Kinetics-400, HMDB51 and UCF101, Table 7 for any of them. Tables 4, 5 and 6 put finished
+    runs in OUT beside the figures that the paper cites; Figure 5 draws them. OUT/table<N>.csv and .md are updated after
+    each row. `recipes/` defines each row; the table notes any option that differs from its recipe.
 
     Args:
         out: Folder of features, runs and tables; several tables and datasets may share it.
         table: The table to fill.
         figure: The figure to draw.
-        data: Manifests made by `mgdm manifest ucf101`, `hmdb51` or `kinetics400`; for Table 7 and Figure 5 one for each
-            dataset. With --frozen a folder made by `mgdm features` will do.
-        datasets: The dataset of each of the data, where their labels leave it open.
-        official_split: Take split1, split2 or split3 of the data as split; 1 when not given, where there are such. Of
-            several, as in 1 2 3, each has its rows, and the table their mean.
+        data: Manifests made by `mgdm manifest ucf101`, `hmdb51` or `kinetics400`; for Table 7 and Figure 5 one per
+            dataset. With --frozen, folders made by `mgdm features` will do.
+        datasets: The dataset of each of --data, where its labels leave that open.
+        official_split: Take split1, split2 or split3 of the data as split; 1 when not given, if there are such. With
+            several, as in 1 2 3, each split has its rows, and the table also their mean.
         clips: For Figure 5: the id of the clip of each dataset; the first scored one when not given.
         dry_run: Print every row in full, what is missing and what it would cost; nothing is written.
-        tflops: For that: 1e12 operations a second that your machine reaches.
+        tflops: For --dry-run: the 1e12 operations per second that your machine reaches.
     """
     from mgdmkit.config import check_counts
     from mgdmkit.replication.figure import figure5

@@ -22,9 +22,9 @@ def evaluate(
 ) -> None:
     """Score a run, or frozen CLIP without one, on exactly the clips of a split.
 
-    A run is tested on the official split that it was trained on, which need not be given; another one is refused, as
-    are features of another CLIP or number of frames. Scores on other classes, clips or another prompt than the
-    training's go into a file of their own.
+    A run is tested on the official split that it was trained on, which need not be given. Another split is refused, as
+    are features of another CLIP, or with another number of frames. Scores on classes, on clips or with a prompt other
+    than those of training go into a file of their own.
 
     Args:
         features: Folder made by `mgdm features`; of the run's own CLIP (RUN/clip) for one made by `mgdm finetune`.
@@ -32,7 +32,7 @@ def evaluate(
         manifest: Instead of features, for a run made by `mgdm finetune`: the clips, which its own CLIP then encodes.
         split: The split to score.
         inference: What a class shares the discriminator's sequence with. After --context group: nothing (single), or
-            the video's other best classes, as many as the run's k (rerank). After --context joint: all (joint).
+            the video's k best other classes, with the run's k (rerank). After --context joint: all (joint).
     """
     from mgdmkit.evaluation.recognizer import check_scores
     from mgdmkit.evaluation.scores import score
@@ -43,7 +43,7 @@ def evaluate(
 
     if run is None:
         if inference:
-            raise ValueError(f"--inference {inference} is of a --run; zero-shot CLIP has none, leave it out")
+            raise ValueError(f"--inference {inference} needs a --run; leave it out for zero-shot CLIP")
         cached, _ = _features_for(None, features, manifest, split, official_split, device)
         logits, path = zero_shot_logits(cached.frame_features, cached.text_features), features
         name = f"split{official_split}-{split}" if official_split else split
@@ -105,7 +105,7 @@ def predict(
     """Say what video files show: the best labels of each, with their scores.
 
     A score is a softmax over all labels, so it compares them with one another: a clip that shows none of them still
-    has a best one. A file that can't be read is told, and the others go on; the exit status is then 2.
+    has a best one. A file that can't be read is reported, and the others are still read; the exit status is then 2.
 
     Args:
         videos: The video files.
@@ -135,7 +135,7 @@ def predict(
     for video in videos:
         try:
             if not video.exists():
-                raise VideoError(f"{video} is missing; mend the path, which is seen from {Path.cwd()} unless absolute")
+                raise VideoError(f"{video} is missing; correct the path (relative to {Path.cwd()}, or absolute)")
             found[video] = recognizer.classify(video, names, top, inference=inference)
         except VideoError as error:
             print(f"mgdm: {error}", file=sys.stderr, flush=True)

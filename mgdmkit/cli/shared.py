@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-# Options of several commands bring their help along; that of the others is in the docstrings of their commands.
+# Options that several commands share carry their help here; other options are explained in their command's docstring.
 Clip = Annotated[
     str, arg(help="small (comes with the kit), a folder made by `mgdm clip`, or an open_clip model such as ViT-L-14.")
 ]
@@ -17,7 +17,7 @@ Device = Annotated[str, arg(help="auto, cpu, cuda or mps.")]
 OfficialSplit = Annotated[Literal[1, 2, 3] | None, arg(help="Take split1, split2 or split3 of the clips as split.")]
 Precision = Annotated[
     Literal["fp32", "bf16", "fp16"],
-    arg(help="What the encoder computes in; bf16 and fp16 are for GPUs, fp16 for CUDA only. A folder keeps to one."),
+    arg(help="Precision of the encoder; bf16 and fp16 are for GPUs, fp16 for CUDA only. A folder keeps to one."),
 ]
 Pretrained = Annotated[
     str | None, arg(help="With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint.")

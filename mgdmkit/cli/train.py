@@ -18,7 +18,7 @@ Flat = tyro.conf.OmitArgPrefixes
 
 @dataclass(frozen=True)
 class Run:
-    """What every training is told."""
+    """The options that `mgdm train` and `mgdm finetune` share."""
 
     out: Path  # Folder of the run.
     mined: Path | None = None  # The CSV made by `mgdm mine`; not needed for k = 0 or random negatives.
@@ -51,7 +51,7 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
     Args:
         features: Folder made by `mgdm features`.
         model: The model.
-        training: The training.
+        training: How it is trained.
     """
     from mgdmkit.clip.features import corpus_texts, load_features, read_clips, read_recipe
     from mgdmkit.evaluation.official_split import split_in_force
@@ -100,17 +100,17 @@ def train_clips(
     prompt: Prompt = "This is a video about {}",
     workers: Decoders = None,
 ) -> None:
-    """Train one model together with CLIP's image encoder, which starts as --clip is, on the clips themselves.
+    """Train one model together with CLIP's image encoder, which starts from --clip, on the clips themselves.
 
-    No cached features are needed: the frames are decoded anew in every epoch, and this CLIP reads the labels once.
-    The hard negatives are those that `mgdm mine` found on features of the same CLIP, before its tuning. The run
+    No cached features are needed: the frames are decoded again in every epoch, and this CLIP reads the labels once.
+    The hard negatives are those that `mgdm mine` found on features of the same CLIP before fine-tuning. The run
     keeps the tuned CLIP as OUT/clip; `mgdm evaluate --run OUT --manifest FILE` scores it.
 
     Args:
         manifest: The clips; train clips are trained on, val clips, if there are any, scored after each epoch.
         model: The model.
-        training: The training.
-        finetuning: What of CLIP trains, and how clips are drawn.
+        training: How it is trained.
+        finetuning: Which part of CLIP is trained, and how clips are drawn.
     """
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.data.corpus import mining_corpus

@@ -243,8 +243,8 @@ def _unfit(error: Exception) -> str:
         )
     if isinstance(error, pickle.UnpicklingError | EOFError):
         return (
-            "it is no file of plain weights (safetensors, or a saved state_dict), or it is damaged; download it again, "
-            "or save model.state_dict() alone"
+            "it is not a file of plain weights (safetensors, or a saved state_dict), or it is damaged; download it "
+            "again, or save model.state_dict() alone"
         )
     return cause(error)
 
@@ -265,7 +265,7 @@ def _load_folder(folder: Path, device: str) -> Parts:
     except Exception as error:
         raise ClipWeightsError(
             f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
-            f"make it anew with `mgdm clip --out {folder}`"
+            f"make it again with `mgdm clip --out {folder}`"
         ) from error
 
 

@@ -324,7 +324,7 @@ def read_clips(folder: Path, official_split: int | None = None) -> pd.DataFrame:
         if missing := [name for name in ("id", "label", "split") if name not in clips]:
             raise ValueError(f"it lacks the column {missing[0]!r}")
         if unknown := sorted(set(clips["label"]) - set(classes)):
-            raise ValueError(f"the label {unknown[0]!r} is none of the classes in features.json")
+            raise ValueError(f"the label {unknown[0]!r} is not one of the classes in features.json")
         if clips.empty:
             raise ValueError("it lists no clip")
         for column in ("split", *official_splits(list(clips))):

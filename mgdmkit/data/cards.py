@@ -12,7 +12,7 @@ from mgdmkit.resources import resource
 
 DATASETS = ("ucf101", "hmdb51", "kinetics400")
 DATA_MANIFESTS = resource("data_manifests")
-REINSTALL = "install it anew (in a checkout: `pip install -e .`)"
+REINSTALL = "install it again (in a checkout: `pip install -e .`)"
 
 
 class DatasetClass(NamedTuple):

@@ -158,7 +158,7 @@ def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes
     reader = ListReader(clips)
     splits: dict[Path, str] = {}
     for split, path in lists.items():
-        text = read_text(path, f"mend --{split}-list")
+        text = read_text(path, f"correct --{split}-list")
         entries = {at: line for at, line in enumerate(re.split(r"\r\n|\r|\n", text), 1) if line.strip()}
         named = {at: reader.clip(line, f"{path}, line {at}") for at, line in entries.items()}
         found = [clip for clip in named.values() if clip]

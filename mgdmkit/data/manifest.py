@@ -58,7 +58,7 @@ class Manifest:
         if missing := [path for path in paths if not path.is_file()]:
             raise FileNotFoundError(
                 f"{self.path} lists {len(missing)} clips that are not there, first {missing[0]}; put them there "
-                f"or make the manifest anew"
+                f"or make the manifest again"
             )
         table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in paths])
         return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]

@@ -115,7 +115,7 @@ def build_manifest(
     """
     videos = Path(videos).resolve()
     if not videos.is_dir():
-        raise FileNotFoundError(f"no folder of videos at {videos}; unpack the dataset there or mend --videos")
+        raise FileNotFoundError(f"no folder of videos at {videos}; unpack the dataset there or correct --videos")
     files, notes = locate(official, videos)
     official, files = _without_kinetics_test(official, files)
     rows = [
@@ -154,7 +154,7 @@ def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], li
         if candidates and not (own or flat):
             raise ManifestError(
                 f"{candidates[0]} lies in the folder {candidates[0].parent.name!r}, but the official files put it in "
-                f"{clip.class_name!r}: one of the two would be a wrong label; get the archive and the lists anew"
+                f"{clip.class_name!r}: one of the two would be a wrong label; download the archive and the lists again"
             )
         doubled += len(own or flat) > 1
         file = min(own or flat, default=None)

@@ -79,7 +79,7 @@ class Recognizer:
         """
         labels = self.classes if labels is None else tuple(labels)
         if top < 1:
-            raise ValueError(f"top={top}: at least one label is to be named")
+            raise ValueError(f"top={top}: at least one label must be named")
         if single := isinstance(clips, Clip):
             clips = [clips]
         if not len(clips):

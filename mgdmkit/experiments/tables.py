@@ -38,7 +38,7 @@ def read_table(folder: Path | str, name: str, of: str | None = None) -> pd.DataF
     if not path.is_file():
         command = f"mgdm experiment grid {grid} --out results/{grid}.csv --workers 2"
         raise FileNotFoundError(
-            f"no table at {path}; a checkout of the project has it in results/, and `{command}` makes it anew"
+            f"no table at {path}; a checkout of the project has it in results/, and `{command}` makes it again"
         )
     return pd.read_csv(path)
 

@@ -32,11 +32,11 @@ def split_similarity(video_vectors: Any, text_vectors: Any) -> tuple[np.ndarray,
     if videos.ndim != 2 or videos.shape != texts.shape:
         raise ValueError(
             f"video_vectors {videos.shape} and text_vectors {texts.shape} must be one (C, D): a vector of the video "
-            "and a text for each class, of one width"
+            "and a text for each class, of the same width"
         )
     C, D = videos.shape
     if D % 2:
-        raise ValueError(f"vectors of width {D} can't be cut into two halves of one width")
+        raise ValueError(f"vectors of width {D} can't be cut into two halves of the same width")
     a, b = videos.reshape(C, 2, D // 2), texts.reshape(C, 2, D // 2)
     norms = np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)
     x, y = ((a * b).sum(axis=2) / np.maximum(norms, 1e-12)).T
@@ -155,7 +155,7 @@ def fig5(
         ValueError: without samples.
     """
     if not samples:
-        raise ValueError("samples is empty: give one Sample a row")
+        raise ValueError("samples is empty: give one Sample per row")
     figure = plt.figure() if figure is None else figure
     figure.set_layout_engine("constrained")
     figure.set_size_inches(6.9 if margins_of else 6.4, 2.1 * len(samples) + 1.1)

@@ -1,4 +1,4 @@
-"""How rows are run, beside their recipes; `mgdm reproduce` has these options, and they say there what they say here."""
+"""How rows are run, apart from their recipes. These are options of `mgdm reproduce`; their texts here are its help."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ class Runs(Config):
     """Which runs, and what their clips are read with."""
 
     frozen: bool = False
-    """Leave CLIP as it is and train on cached features; without it CLIP is trained, too, as in the paper."""
+    """Leave CLIP as it is and train on cached features; without it CLIP is also trained, as in the paper."""
     corpus: Literal[None, "own", "union"] = None
-    """Mine the dataset's own labels, or the union of the three datasets'; as the recipes say when not given: the union
-    for HMDB51 and UCF101. Runs of both may share OUT."""
+    """Mine the dataset's own labels, or the union of the three datasets' labels. When not given, the recipes decide:
+    the union for HMDB51 and UCF101. Runs of both may share OUT."""
     recipes: Path | None = None
-    """Other recipes than the kit's: a changed copy of its folder."""
+    """Recipes other than the kit's: a changed copy of its folder."""
     workers: int | None = None
     """Processes that decode; one per core, at most 8, when not given."""
     device: str = "auto"
@@ -35,9 +35,9 @@ class Options(Runs):
     """How rows are trained. What None leaves as it is in the recipes changes them, see `Recipe.changed`."""
 
     rows: tuple[str, ...] = ()
-    """Some rows only, such as 0 3-top; all of them when not given."""
+    """Only these rows, such as 0 3-top; all of them when not given."""
     seeds: int = 1
-    """Trainings of each row."""
+    """Training runs of each row."""
     exclude: tuple[Path, ...] = ()
     """CSVs made by `mgdm near`, decided by hand, of labels that are not mined for each other."""
     clip: str | None = None
@@ -45,12 +45,12 @@ class Options(Runs):
     pretrained: str | None = None
     """With an open_clip model: a pretrained tag such as openai, or the path of a checkpoint."""
     batch_size: int | None = None
-    """Videos that a process contrasts with one another, 32 in the recipes. The texts of a batch are what its videos are
-    told from, so other sizes than the paper's 256 on all GPUs make another row."""
+    """Videos that a process contrasts with one another, 32 in the recipes. A video is contrasted with the
+    texts of its batch, so a size other than the paper's 256 on all GPUs makes another row."""
     accumulate: int | None = None
-    """Batches per step of the optimiser. It does not add to what a video is contrasted with."""
+    """Batches per step of the optimiser. This does not add texts to contrast a video with."""
     precision: Literal[None, "auto", "bf16", "fp16", "fp32"] = None
-    """What training computes in, and features: bf16, fp16 (CUDA only) or fp32; auto trains in bf16 on CUDA and has
+    """Precision of training and features: bf16, fp16 (CUDA only) or fp32; auto trains in bf16 on CUDA and keeps
     features in fp32. Fine-tuned runs are scored in fp32."""
     grad_checkpointing: bool | None = None
     """Compute CLIP's activations twice to save memory, as the kit's recipes do."""

@@ -138,7 +138,7 @@ def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:
         there = ", ".join(sorted(file.stem for file in (folder / dataset).glob("*.toml"))) or "no row"
         raise FileNotFoundError(
             f"no recipe at {missing[0]}; {folder / dataset} has {there}. The kit's own recipes come with it: where "
-            f"they are gone, install it anew (in a checkout: `pip install -e .`)"
+            f"they are gone, install it again (in a checkout: `pip install -e .`)"
         )
     recipe = _read(row, files)
     if (recipe.row, recipe.dataset) != (row, dataset):

@@ -123,7 +123,7 @@ def test_a_persons_decisions_are_obeyed(mgdm, made, tmp_path):
 
 
 MISTAKES = {
-    "corpus --out {out}/c.csv": "name what the corpus is made of",
+    "corpus --out {out}/c.csv": "say what the corpus is made of",
     "corpus --lists {out}/none.txt --out {out}/c.csv": "{out}/none.txt",
     MINE.replace("{made}/extra", "{out}/more") + " --clip {out}/other": "was made by {made}",
     MINE.replace("{made}/extra", "{out}/more") + " --clip {out}": "{out} holds no CLIP",

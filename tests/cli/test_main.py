@@ -216,7 +216,7 @@ MISTAKES = {
     "train small --features {job}/features --out {out}/run --mined {job}/negatives.csv": "k=3 (top) needs negatives",
     "train small --features {job}/features --out {out}/run --k 0 --dim 64": "the features have 128; leave --dim out",
     "features --manifest {job}/data.csv --clip {job}/clip --pretrained openai --out {out}/f": "--pretrained openai out",
-    "evaluate --features {job}/features --inference rerank": "--inference rerank is of a --run",
+    "evaluate --features {job}/features --inference rerank": "--inference rerank needs a --run",
     "train small --features {job}/features --out {out}/run --attention dot --attention-temperature 1": "has no effect",
     "evaluate --features {job}/features --run {out}/none": "{out}/none holds no trained model",
     "evaluate --features {job}/features --run {job}/run --split val": "there are ['test', 'train']",
@@ -335,7 +335,7 @@ def test_a_machine_too_small_is_one_message_with_a_cure(command, error, told, mo
         (PermissionError(errno.EACCES, "Permission denied", "runs/k3"), "runs/k3: permission denied; ask its owner"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "out.csv"), "out.csv: it is a folder where a file is"),
         (FileExistsError(errno.EEXIST, "File exists", "out"), "out: it is a file where a folder is wanted"),
-        (BrokenProcessPool("A process was terminated abruptly"), "a worker process was ended, most likely for want"),
+        (BrokenProcessPool("A process was terminated abruptly"), "a worker process was killed, most likely"),
         (
             RuntimeError("unable to write to file </torch_1_2_3>: No space left on device (28)"),
             "no space left on /dev/shm",

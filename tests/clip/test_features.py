@@ -175,7 +175,7 @@ def test_damaged_texts_are_told_and_computed_again(manifest, clip, tmp_path, dam
     [
         (lambda text: "", "is damaged (No columns"),
         (lambda text: text.replace("label", "lable"), "is damaged (it lacks the column 'label')"),
-        (lambda text: text[: text.index("jump") + 2], "is damaged (the label 'ju' is none of the classes"),
+        (lambda text: text[: text.index("jump") + 2], "is damaged (the label 'ju' is not one of the classes"),
         (lambda text: text.splitlines()[0], "is damaged (it lists no clip)"),
         (lambda text: text + '"', "is damaged (Error tokenizing"),
         (None, "is missing"),

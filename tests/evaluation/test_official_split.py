@@ -193,7 +193,7 @@ def test_the_small_clip_and_fine_tuning_take_a_split(mgdm, manifest, tmp_path):
 
 def test_stickactions_has_a_single_split(mgdm, tmp_path):
     status, _, err = mgdm("clip --out {clip} --official-split 1", clip=tmp_path / "clip")
-    assert status == 2 and "--official-split is of a --manifest" in err
+    assert status == 2 and "--official-split needs a --manifest" in err
     assert not (tmp_path / "clip").exists()
 
 

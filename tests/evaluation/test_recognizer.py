@@ -312,7 +312,7 @@ def test_a_missing_clip_is_told_as_missing_and_the_others_go_on(root, tmp_path):
     ended = mgdm("predict {root}/none.mp4 {root}/0.mp4 --run {root}/run --top 1 --device cpu", root=root, tmp=tmp_path)
     first, last = ended.err.splitlines()
     assert (ended.status, ended.out[0]) == (2, str(root / "0.mp4"))
-    assert first.startswith(f"mgdm: {root / 'none.mp4'} is missing; mend the path") and "replace" not in first
+    assert first.startswith(f"mgdm: {root / 'none.mp4'} is missing; correct the path") and "replace" not in first
     assert last == "mgdm: 1 of 2 clips could not be read"
 
 
