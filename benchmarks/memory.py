@@ -8,11 +8,12 @@ anonymous memory (RssAnon, read every few milliseconds; Linux): mapped pages are
 where others need the room.
 """
 
+import io
 import shutil
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -82,10 +83,11 @@ def peak(command: str) -> float:
 
 def _run(command: str) -> None:
     sys.argv[1:] = command.split()
-    mgdm()
+    with redirect_stdout(io.StringIO()):
+        mgdm()
 
 
-def main(clips: tuple[int, int] = (4096, 20480)) -> None:
+def main(clips: tuple[int, int] = (2048, 10240)) -> None:
     """Print a row for each command.
 
     Args:

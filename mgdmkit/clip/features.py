@@ -296,7 +296,7 @@ def load_features(folder: Path, official_split: int | None = None, split: str | 
 
     The files are mapped. Of a split the rows are copied, of a whole folder only what is taken of `frame_features`, see
     `MappedFrames`. A clip's features are the same in every official split: `official_split=2` takes `split2` as
-    `split`, so that one folder serves all three of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
+    `split`, so that one folder serves all three of UCF101 or HMDB51. `ManifestError` when there is no such column.
     """
     recipe, clips = read_recipe(folder), read_clips(folder, official_split)
     rows = np.arange(len(clips)) if split is None else _rows(clips, split)
