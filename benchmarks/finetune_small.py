@@ -79,7 +79,7 @@ def main(
         options = {"negatives": negatives, "workers": workers, "device": "cpu"}
         network = finetune(model, config, finetuning, clip, manifests["train"], run, **options)
         features = finetuned_features(run, manifests["val"], workers=workers)
-        return predict(network.mgdm, features.frame_features, features.text_features)
+        return predict(network.mgdm, features.frame_features[:], features.text_features)
 
     arms = {"cached": from_cache}
     for scale in crop_scales:

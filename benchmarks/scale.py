@@ -126,9 +126,9 @@ def sizes() -> str:
     return "\n".join(
         [
             f"- clips: about {COPY_GB} GB for {clips:,} (published), {1000 * COPY_GB / clips:.2f} MB each",
-            f"- features: {clips:,} x {T} x {D} x 4 bytes = {4 * values / GIGA:.1f} GB in fp32, as stored; each "
-            f"process of `train` holds all of them and a copy of its split, {8 * values / GIGA:.0f} GB at most "
-            f"for each process, so {8 * 8 * values / GIGA:.0f} GB for 8 on one machine",
+            f"- features: {clips:,} x {T} x {D} x 4 bytes = {4 * values / GIGA:.1f} GB in fp32, as stored, and with "
+            f"32 frames twice that; each process of `train` holds those of its splits, {4 * values / GIGA:.1f} GB at "
+            f"most, so {8 * 4 * values / GIGA:.0f} GB for 8 on one machine; `mine` holds 1,024 clips at a time",
             f"- a checkpoint of `finetune`: weights and two moments, {trained:.0f} M x 12 bytes = "
             f"{trained * 12 / 1000:.1f} GB",
             f"- GPU memory of `finetune` at {BATCH} clips per GPU: activations of about 34 bytes x {TOKENS} tokens x "

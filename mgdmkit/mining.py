@@ -57,6 +57,7 @@ def mine_negatives(
     exclude: Sequence[tuple[int, int]] = (),
     exclude_for_video: Sequence[tuple[int, int]] = (),
     names: Sequence[str] | None = None,
+    rows: slice | None = None,
     chunk_size: int = 1024,
 ) -> Negatives:
     """Rank the corpus for every video, drop the true label, keep the `depth` best of the rest (eq. 10-12).
@@ -75,6 +76,7 @@ def mine_negatives(
             share of the softmax, as the true label does.
         exclude_for_video: pairs (video, label): the label is not mined for this one video.
         names: what an error calls the videos; their numbers when not given.
+        rows: mine these videos alone, from `rows.start` to before `rows.stop`; all of them when not given.
         chunk_size: videos per step; it does not change the result.
     Raises:
         ValueError: when the depth goes beyond what the corpus or the exclusions leave to a video, an index lies
@@ -92,7 +94,8 @@ def mine_negatives(
         raise ValueError(f"labels must lie in 0..{n - 1}, the corpus; they span {labels.min()}..{labels.max()}")
     pairs, of_videos = _indices(exclude, (n, n)), _indices(exclude_for_video, (N, n))
     pairs = torch.cat([pairs, pairs.flip(1)])  # few: a table of n x n would be 10 GB with 100,000 labels
-    chunks = [slice(start, start + chunk_size) for start in range(0, max(N, 1), chunk_size)]
+    first, end = (rows.start, rows.stop) if rows else (0, N)
+    chunks = [slice(i, min(i + chunk_size, end)) for i in range(first, max(end, first + 1), chunk_size)]
     for rows in chunks:  # before anything is computed
         left = (~_barred(pairs, of_videos, labels[rows].cpu(), rows, n)).sum(dim=1)
         if (left < depth).any():

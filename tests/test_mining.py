@@ -245,6 +245,15 @@ def test_chunks_bound_the_memory_and_do_not_change_the_result():
         assert negatives == [j for j in ranking if j not in barred][:9]
 
 
+def test_some_videos_are_mined_as_among_all():
+    videos, labels = at([20.0, 20.0, 80.0, 50.0]), torch.tensor([1, 0, 0, 2])
+    options = {"exclude_for_video": [(0, 2), (2, 3)], "chunk_size": 2}
+    whole = mine_negatives(videos, TEXTS, labels, 3, **options)
+    for rows in (slice(0, 3), slice(1, 4), slice(2, 2)):
+        some = mine_negatives(videos, TEXTS, labels, 3, rows=rows, **options)
+        assert all(part.equal(found[rows]) for part, found in zip(some, whole, strict=True))
+
+
 def test_no_videos_have_no_negatives():
     none = mine_negatives(torch.empty(0, 2), TEXTS, torch.empty(0, dtype=torch.long), depth=3)
     assert none.indices.shape == none.scores.shape == (0, 3) and none.positive_rank.shape == (0,)

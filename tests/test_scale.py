@@ -70,7 +70,7 @@ def test_with_the_cores_to_keep_up_reading_takes_as_long_as_computing(scale):
 
 
 def test_memory_is_said_for_each_process(scale):
-    assert "25 GB at most for each process, so 200 GB for 8 on one machine" in scale.sizes()
+    assert "12.5 GB at most, so 100 GB for 8 on one machine" in scale.sizes()
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,8 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 LESS_MEMORY = {
     "clip": "a smaller --batch-size, with another --out",
     "features": "a smaller --batch-size, which continues this folder; or --precision bf16, with another --out",
+    "mine": "a smaller --corpus, --device cpu, or a machine with more",
+    "experiment": "fewer --workers: each holds the clips that it trains on",
     "train": "a smaller --batch-size or --k, or --precision bf16: each makes another run, so give another --out",
     "finetune": "--grad-checkpointing, with which this run continues; or --freeze N (only the last N blocks train), a "
     "smaller --batch-size or --k, or --precision bf16: each makes another run, so give another --out",
@@ -114,17 +116,14 @@ LESS_MEMORY = {
 
 def _out_of_memory(error: Exception) -> str | None:
     """What to do where memory ran out; None for any other error."""
-    from mgdmkit.runs.folder import cause
+    from mgdmkit.runs.folder import cause, lacks_memory
 
-    told = str(error)
-    # As the system does where memory runs out.
-    killed = isinstance(error, BrokenExecutor) or (isinstance(error, RuntimeError) and "DataLoader worker" in told)
-    lacking = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
-    )
-    if killed:
+    # As the system does where memory runs out; of an error in a worker torch says "in DataLoader worker process".
+    if isinstance(error, BrokenExecutor) or (
+        isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
+    ):
         return f"a worker process was killed, most likely because memory ran out ({cause(error)}); try --workers 1"
-    if not lacking:
+    if not lacks_memory(error):
         return None
     cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")
     return f"not enough memory ({cause(error)}); try {cure}"

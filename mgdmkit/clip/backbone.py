@@ -46,7 +46,7 @@ from mgdmkit.clip.weights import (
 )
 from mgdmkit.config import check_choice
 from mgdmkit.data.corpus import words
-from mgdmkit.runs.folder import cause, check_sha256
+from mgdmkit.runs.folder import cause, check_sha256, lacks_memory
 
 
 class ClipTextWarning(UserWarning):
@@ -192,6 +192,8 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
         with _offline_if_unreachable():
             return _create(name, pretrained=pretrained, force_quick_gelu=quick_gelu, device=device)
     except Exception as error:
+        if lacks_memory(error):
+            raise
         path = openai_download(name, pretrained)
         if path is None:
             raise ClipWeightsError(missing_weights(name, pretrained, tag, error)) from error
@@ -217,6 +219,8 @@ def _load_file(name: str, path: Path, device: str) -> Parts:
         with _bare_file(weights) if wrapped else nullcontext(path) as bare:
             parts = _create(open_clip_name(name), device, pretrained=str(bare), **options)
     except Exception as error:
+        if lacks_memory(error):
+            raise
         told = weights and misfit(weights, _create(open_clip_name(name), "cpu", pretrained_text=False)[0].state_dict())
         raise ClipWeightsError(f"{path} does not hold weights of {name}: {told or _unfit(error)}") from error
     # open_clip stretches the positions of another size without a word.
@@ -263,6 +267,8 @@ def _load_folder(folder: Path, device: str) -> Parts:
             check_sha256(path)
         return _create(f"local-dir:{folder}", device=device)
     except Exception as error:
+        if lacks_memory(error):
+            raise
         raise ClipWeightsError(
             f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
             f"make it again with `mgdm clip --out {folder}`"

@@ -57,12 +57,32 @@ _AGAIN = "give the same `mgdm features` command again: it keeps what is whole an
 SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
 
 
+class MappedFrames:
+    """(N, T, D) frame features that stay in their files: an index or a slice copies the rows it names, `[:]` all."""
+
+    def __init__(self, files: Sequence[Tensor]):
+        self.files = files
+        self.shape = torch.Size([sum(map(len, files)), *files[0].shape[1:]])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        """What a tensor gives for the same index, which may name rows alone."""
+        rows, size = torch.arange(len(self))[rows], len(self.files[0])  # every file but the last holds as many
+        found = torch.empty(*rows.shape, *self.shape[1:])
+        for i in (rows // size).unique():
+            here = rows // size == i
+            found[here] = self.files[i][rows[here] % size]
+        return found
+
+
 @dataclass(frozen=True)
 class Features:
-    """What a feature folder holds, in memory."""
+    """What a feature folder holds."""
 
-    frame_features: Tensor
-    """(N, T, D) raw CLIP image embeddings."""
+    frame_features: Tensor | MappedFrames
+    """(N, T, D) raw CLIP image embeddings; of a split in memory, of a whole folder left in its files."""
     text_features: Tensor
     """(C, D) raw CLIP text embeddings of the classes' prompt sentences."""
     clips: pd.DataFrame
@@ -274,17 +294,15 @@ def _clips_fingerprint(manifest: Manifest) -> str:
 def load_features(folder: Path, official_split: int | None = None, split: str | None = None) -> Features:
     """Read a feature folder, or the clips of one split; `FolderError` when it is missing, not finished or damaged.
 
-    The files are mapped and the wanted rows taken, so that memory holds these and no more. A clip's features are
-    the same in every official split: `official_split=2` takes `split2` as `split`, so that one folder serves all three
-    of UCF101 or HMDB51. `ManifestError` when the clips have no such column.
+    The files are mapped. Of a split the rows are copied, of a whole folder only what is taken of `frame_features`, see
+    `MappedFrames`. A clip's features are the same in every official split: `official_split=2` takes `split2` as
+    `split`, so that one folder serves all three of UCF101 or HMDB51. `ManifestError` when there is no such column.
     """
     recipe, clips = read_recipe(folder), read_clips(folder, official_split)
     rows = np.arange(len(clips)) if split is None else _rows(clips, split)
-    texts, parts = folder / "text.safetensors", []
-    for path, held in _shards(folder, len(clips)):
-        wanted = rows[(rows >= held.start) & (rows < held.stop)]
-        parts.append((path, (len(held), recipe["frames"]), wanted - held.start))
-    bad = [path for path, shape, wanted in parts if not _is_whole(path, shape, check=len(wanted) > 0)]
+    texts = folder / "text.safetensors"
+    files = [(path, held, np.isin(held, rows).any()) for path, held in _shards(folder, len(clips))]
+    bad = [path for path, held, used in files if not _is_whole(path, (len(held), recipe["frames"]), check=used)]
     bad += [] if _is_whole(texts, (len(recipe["classes"]),), "text_features") else [texts]
     if bad:
         state = "damaged, or clips.csv is" if bad[0].exists() else "missing"
@@ -293,16 +311,20 @@ def load_features(folder: Path, official_split: int | None = None, split: str | 
             f"({state}); {_AGAIN}"
         )
     text_features = _finite(load_tensors(texts)["text_features"], recipe["classes"], texts)
-    clips = _at(clips, rows)
-    frame_features, done = torch.empty(len(rows), recipe["frames"], text_features.shape[1]), 0
-    for path, _, wanted in parts:
-        if n := len(wanted):
-            with safe_open(path, "pt") as file:
-                frame_features[done : done + n] = file.get_tensor("frame_features")[wanted]
-            _finite(frame_features[done : done + n], clips["id"].iloc[done : done + n], path)
-            done += n
+    mapped = [_mapped(path) for path, *_ in files]
+    for (path, held, used), frames in zip(files, mapped, strict=True):
+        if used:
+            _finite(frames, clips["id"].iloc[held], path)
+    frame_features = MappedFrames(mapped)
+    if split is not None:
+        frame_features, clips = frame_features[rows], _at(clips, rows)
     made_by = recipe["logit_scale"], recipe["clip_fingerprint"]
     return Features(frame_features, text_features, clips, tuple(recipe["classes"]), *made_by)
+
+
+def _mapped(path: Path) -> Tensor:
+    with safe_open(path, "pt") as file:
+        return file.get_tensor("frame_features")
 
 
 def _finite(features: Tensor, names: Sequence[str], path: Path) -> Tensor:

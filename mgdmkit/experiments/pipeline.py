@@ -64,7 +64,7 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything up to the training, in memory."""
+    """Everything up to the training; the frame features stay in their files."""
 
     root: Path
     preset: str
@@ -85,6 +85,9 @@ class Prepared:
     def videos(self, split: str) -> Videos:
         part = self.features.split(split)
         return Videos(part.frame_features, part.labels)
+
+    def labels_of(self, split: str) -> Tensor:
+        return self.features.labels[self.features.rows(split)]
 
     def negatives_of(self, split: str) -> Negatives:
         rows = self.features.rows(split)
@@ -130,16 +133,17 @@ def mine_to_csv(
         excluded: what is not to be mined, from `locate`.
     """
     corpus, excluded = corpus or CorpusTexts(features.classes, features.text_features), excluded or Excluded([], [], [])
-    ids, labels, own = list(features.clips["id"]), features.labels, shard(len(features.clips))
+    ids, labels = list(features.clips["id"]), features.labels
     mined = mine_negatives(
-        features.frame_features[own],
+        features.frame_features,
         corpus.text_features,
-        labels[own],
+        labels,
         depth,
         logit_scale=features.logit_scale,
         exclude=excluded.pairs,
-        exclude_for_video=[(row - own.start, c) for row, c in excluded.of_clips if own.start <= row < own.stop],
-        names=ids[own],
+        exclude_for_video=excluded.of_clips,
+        names=ids,
+        rows=shard(len(ids)),
     )
     negatives = Negatives(*(gather(part, len(ids)) for part in mined))
     table = negatives, ids, labels, corpus.labels, features.clip_fingerprint

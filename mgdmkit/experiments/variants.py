@@ -121,7 +121,7 @@ def run_grid(
     beside = {name: out.with_name(f"{out.stem}_{name}.csv") for name in Tables._fields[1:]}
     variants = [row.variant for row in grid]
     runs, logits = train_grid(prepared, variants, seeds, beside["runs"], split=split, watch=curves, workers=workers)
-    labels = prepared.videos(split).labels
+    labels = prepared.labels_of(split)
     tables = Tables(
         _summary(grid, runs, logits, labels),
         runs,
@@ -153,7 +153,7 @@ def train_grid(
     check_counts(seeds=seeds, workers=workers)
     jobs = [(variant, seed) for seed in range(seeds) for variant in distinct(variants)]
     train_ahead(prepared, jobs, workers, watch=watch)
-    part, labels = prepared.features.split(split), prepared.videos(split).labels
+    part, labels = prepared.features.split(split), prepared.labels_of(split)
     zero_shot = zero_shot_logits(part.frame_features, part.text_features, part.logit_scale)
     logits = {ZERO_SHOT: [zero_shot]}
     rows = [table_row(ZERO_SHOT, "", "", "", score(zero_shot, labels))]
@@ -249,7 +249,7 @@ def _summary(grid: Sequence[Against], runs: pd.DataFrame, logits: dict[str, list
 
 def _per_class(prepared: Prepared, logits: dict[str, list[Tensor]], labels: Tensor, split: str) -> pd.DataFrame:
     """Confusable: the share of a class's training videos for which frozen CLIP prefers another label."""
-    training = prepared.videos("train").labels
+    training = prepared.labels_of("train")
     misread = (prepared.negatives_of("train").positive_rank > 0).double()
     rows = []
     for name, found in logits.items():

@@ -42,8 +42,6 @@ def reproduce_table(
     for source, recipes in jobs:
         prepared = prepare(source, recipes[0], out / source.dataset, options)
         score_zero_shot(prepared, recipes[0])
-        if not options.frozen:
-            prepared = prepared.without_frames()
         for seed in range(options.seeds):
             for recipe in recipes:
                 run_row(recipe, prepared, seed, options)

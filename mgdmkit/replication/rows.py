@@ -63,11 +63,6 @@ class Prepared:
         rows = self.features.rows("train")
         return Negatives(*(tensor[rows] for tensor in self.negatives))
 
-    def without_frames(self) -> "Prepared":
-        """The same without the frame features, gigabytes which fine-tuning no longer needs."""
-        none = self.features.frame_features.new_empty(len(self.features.clips), 0, 0)
-        return replace(self, features=replace(self.features, frame_features=none))
-
 
 def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
     """Features, texts of the corpus and mined negatives of a dataset under `root`, made or loaded."""
@@ -219,7 +214,7 @@ def _write_result(
 ) -> None:
     """The scores of a run, and what a table has to say about them, `own` of a trained run alone; shares in percent."""
     source, features = prepared.source, prepared.features
-    scores = score(logits, features.split(recipe.scored).labels)
+    scores = score(logits, features.labels[features.rows(recipe.scored)])
     result: dict[str, Any] = {
         "dataset": source.dataset,
         "row": recipe.row,

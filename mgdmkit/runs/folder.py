@@ -5,6 +5,7 @@ All writes are atomic (a temporary file, then a rename), and nothing that is rea
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +99,17 @@ def reading(path: Path, cure: str) -> Iterator[None]:
             raise FolderError(f"{path} may not be read: permission denied; ask its owner for it") from error
         raise FolderError(f"{path} is missing; {cure}") from error
     except (ValueError, TypeError, KeyError, SafetensorError, RuntimeError) as error:
+        if lacks_memory(error):
+            raise
         raise FolderError(f"{path} is damaged ({cause(error)}); {cure}") from error
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Did memory run out, of the machine or of a GPU? Then nothing is wrong with what was read."""
+    told = isinstance(error, (RuntimeError, OSError)) and re.search(
+        "out of memory|annot allocate|can't alloc", str(error)
+    )
+    return bool(told) or isinstance(error, MemoryError)
 
 
 def cause(error: Exception) -> str:
@@ -158,9 +169,9 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state.pop("model"))
         optimizer.load_state_dict(state.pop("optimizer"))
-    except PermissionError:
-        raise
     except Exception as error:
+        if isinstance(error, PermissionError) or lacks_memory(error):
+            raise
         raise FolderError(f"the checkpoint {path} is damaged; delete it to start anew") from error
     return state
 

@@ -3,8 +3,10 @@
 import csv
 import errno
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -20,7 +22,8 @@ from shell import mgdm
 import mgdmkit.cli.main
 import mgdmkit.clip.features
 from mgdmkit.clip.backbone import ClipWeightsWarning, FrozenClip
-from mgdmkit.clip.features import load_features
+from mgdmkit.clip.features import load_batches, load_features
+from mgdmkit.pool import pool
 from mgdmkit.runs.trained import read_history, read_run
 from mgdmkit.training.optim import Diverged
 
@@ -289,7 +292,7 @@ def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypa
     assert ended.status == "stopped; the same command continues"
     monkeypatch.undo()
     assert mgdm(command, job=job, out=tmp_path).status == 0
-    assert torch.equal(load_features(tmp_path).frame_features, load_features(job / "features").frame_features)
+    assert torch.equal(load_features(tmp_path).frame_features[:], load_features(job / "features").frame_features[:])
 
 
 def raising(error):
@@ -299,6 +302,7 @@ def raising(error):
     return stub
 
 
+MMAP = "unable to mmap 12583008 bytes from file <frames-00000.safetensors>: Cannot allocate memory (12)"
 GPU = "CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"
 
 
@@ -319,6 +323,10 @@ GPU = "CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"
         ("evaluate", RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), "--device cpu"),
         ("mine", RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "a machine with more"),
         ("clip", MemoryError(), "a smaller --batch-size"),
+        ("mine", RuntimeError(MMAP), "a smaller --corpus"),
+        ("train", RuntimeError(MMAP), "a smaller --batch-size"),
+        ("features", OSError(errno.ENOMEM, "Cannot allocate memory"), "a smaller --batch-size"),
+        ("experiment", MemoryError("Cannot allocate memory (os error 12)"), "fewer --workers"),
     ],
 )
 def test_a_machine_too_small_is_one_message_with_a_cure(command, error, told, monkeypatch):
@@ -326,6 +334,39 @@ def test_a_machine_too_small_is_one_message_with_a_cure(command, error, told, mo
     ended = mgdm(command)
     assert ended.status == 2 and ended.err.startswith("mgdm: not enough memory (") and ended.err.count("\n") == 1
     assert told in ended.err
+
+
+class Ending:
+    """Batches whose worker the system ends."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, i: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_a_pool() -> None:
+    with pool(1) as workers:
+        workers.submit(os._exit, 9).result()
+
+
+@pytest.mark.parametrize(
+    ("command", "work"), [("features", lambda: list(load_batches(Ending(), 1))), ("experiment", in_a_pool)]
+)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_worker_that_the_system_ends_is_one_message_with_a_cure(command, work, monkeypatch):
+    monkeypatch.setattr(mgdmkit.cli.main, "_run", work)
+    ended = mgdm(command)
+    assert ended.status == 2 and ended.err.startswith("mgdm: a worker process was ended, most likely for want of mem")
+    assert ended.err.endswith("; try --workers 1\n") and ended.err.count("\n") == 1
+
+
+def test_an_error_in_a_worker_is_not_taken_for_want_of_memory(monkeypatch):
+    error = RuntimeError("Caught RuntimeError in DataLoader worker process 0.\nshapes differ")
+    monkeypatch.setattr(mgdmkit.cli.main, "_run", raising(error))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        mgdm("features")
 
 
 @pytest.mark.parametrize(
@@ -384,7 +425,7 @@ def test_features_need_no_room_in_dev_shm(job, tmp_path):
     command = JOB["features"][1].replace("{job}/features", "{out}").format(job=job, out=tmp_path)
     words = [sys.executable, "-m", "mgdmkit", *command.split(), "--workers", "2"]
     subprocess.run([*inside, *words], check=True, timeout=120, capture_output=True)
-    assert torch.equal(load_features(tmp_path).frame_features, load_features(job / "features").frame_features)
+    assert torch.equal(load_features(tmp_path).frame_features[:], load_features(job / "features").frame_features[:])
 
 
 def test_fewer_clips_at_a_time_continue_the_features(job, tmp_path, monkeypatch):

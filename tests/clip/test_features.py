@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_they_are_the_encoded_frames_of_every_clip(manifest, clip, rows, tmp_path):
     features = extract(manifest, clip, tmp_path / "f", prompt="a film of {}")
-    assert features.frame_features.shape == (5, T, 128) and features.frame_features.dtype == torch.float32
+    assert features.frame_features.shape == (5, T, 128) and features.frame_features[:].dtype == torch.float32
     for row, found in zip(rows, features.frame_features, strict=True):
         frames = [clip.preprocess(Image.fromarray(frame)) for frame in read_segments(row["path"], T)]
         expected = torch.cat([clip.encode_image(frame[None]) for frame in frames])
@@ -96,7 +97,7 @@ def test_workers_batches_and_shards_do_not_change_them(manifest, clip, tmp_path,
     whole = extract(manifest, clip, tmp_path / "whole", batch_size=5)
     monkeypatch.setattr(module, "SHARD_SIZE", 2)
     parts = extract(manifest, clip, tmp_path / "parts", batch_size=1, workers=1)
-    assert torch.allclose(whole.frame_features, parts.frame_features, atol=1e-4)
+    assert torch.allclose(whole.frame_features[:], parts.frame_features[:], atol=1e-4)
     assert sorted(path.name for path in (tmp_path / "parts").glob("frames-*")) == [
         f"frames-0000{i}.safetensors" for i in range(3)
     ]
@@ -107,7 +108,7 @@ def test_what_is_loaded_is_what_was_computed(manifest, clip, tmp_path, encoded):
     before = content(tmp_path / "f")
     encoded.clear()
     for again in (load_features(tmp_path / "f"), extract(manifest, clip, tmp_path / "f")):
-        assert torch.equal(first.frame_features, again.frame_features)
+        assert torch.equal(first.frame_features[:], again.frame_features[:])
         assert torch.equal(first.text_features, again.text_features)
         assert again.clips.equals(first.clips) and again.labels.equal(first.labels)
         assert (again.classes, again.logit_scale) == (first.classes, first.logit_scale)
@@ -137,13 +138,13 @@ def test_an_interrupted_run_keeps_whole_shards_and_computes_the_rest(manifest, c
     encoded.clear()
     parts = extract(manifest, clip, tmp_path / "parts")
     assert encoded == [2 * T, 1 * T], "the clips of the whole shard are not encoded again"
-    assert torch.equal(whole.frame_features, parts.frame_features)
+    assert torch.equal(whole.frame_features[:], parts.frame_features[:])
     assert content(tmp_path / "whole") == content(tmp_path / "parts")
 
 
 def test_a_damaged_shard_is_computed_again(manifest, clip, tmp_path, monkeypatch, encoded):
     monkeypatch.setattr(module, "SHARD_SIZE", 2)
-    whole = extract(manifest, clip, tmp_path / "f")
+    whole = extract(manifest, clip, tmp_path / "f").frame_features[:]  # the files are about to be written over
     shard = tmp_path / "f" / "frames-00001.safetensors"
     for damaged in (shard.read_bytes()[:-100], b"", (tmp_path / "f" / "frames-00002.safetensors").read_bytes()):
         shard.write_bytes(damaged)
@@ -152,7 +153,7 @@ def test_a_damaged_shard_is_computed_again(manifest, clip, tmp_path, monkeypatch
         ):
             load_features(tmp_path / "f")
         encoded.clear()
-        assert torch.equal(extract(manifest, clip, tmp_path / "f").frame_features, whole.frame_features)
+        assert torch.equal(extract(manifest, clip, tmp_path / "f").frame_features[:], whole)
         assert encoded == [2 * T]
 
 
@@ -303,7 +304,7 @@ def test_a_corpus_is_encoded_once_by_the_clip_and_prompt_of_the_folder(manifest,
     assert not torch.allclose(expected[0], expected[1], atol=1e-2), "the test can tell two labels"
     classes = corpus_texts(folder)
     assert classes.labels == own.classes and torch.equal(classes.text_features, own.text_features)
-    assert torch.equal(load_features(folder).frame_features, own.frame_features)
+    assert torch.equal(load_features(folder).frame_features[:], own.frame_features[:])
 
 
 def test_a_corpus_of_another_clip_is_refused(manifest, clip, tmp_path):
@@ -337,7 +338,7 @@ def test_a_flipped_bit_is_found_and_mended(manifest, clip, tmp_path, monkeypatch
     folder = tmp_path / "f"
     extract(manifest, clip, folder)
     encode_texts(folder, ["hop"], clip)
-    whole, texts = load_features(folder), corpus_texts(folder, ["hop"])
+    whole, texts = load_features(folder).frame_features[:], corpus_texts(folder, ["hop"])
     flip_a_bit(folder / name)
     if name == "labels.safetensors":
         assert missing_texts(folder, ["hop"]) == ["hop"]
@@ -346,7 +347,7 @@ def test_a_flipped_bit_is_found_and_mended(manifest, clip, tmp_path, monkeypatch
         with pytest.raises(FolderError, match=rf"1 parts are missing or damaged, first {name}"):
             load_features(folder)
         extract(manifest, clip, folder)
-    assert load_features(folder).frame_features.equal(whole.frame_features)
+    assert load_features(folder).frame_features[:].equal(whole)
     assert corpus_texts(folder, ["hop"]).text_features.equal(texts.text_features)
 
 
@@ -366,7 +367,7 @@ def test_another_id_or_an_unknown_split_in_the_list_of_clips_is_told(manifest, c
 def test_a_folder_without_checksums_is_read_as_before(manifest, clip, tmp_path, encoded):
     whole = extract(manifest, clip, tmp_path / "f")
     (tmp_path / "f" / "sha256.json").unlink()
-    assert load_features(tmp_path / "f").frame_features.equal(whole.frame_features)
+    assert load_features(tmp_path / "f").frame_features[:].equal(whole.frame_features[:])
     encoded.clear()
     extract(manifest, clip, tmp_path / "f")
     assert encoded == []
@@ -408,6 +409,36 @@ def test_a_split_is_read_alone(manifest, clip, tmp_path, monkeypatch):
         assert alone.labels.equal(part.labels) and alone.classes == whole.classes
     with pytest.raises(FolderError, match=r"no clip is in split 'tset'; there are \['test', 'train', 'val'\]"):
         load_features(tmp_path / "f", split="tset")
+
+
+def test_a_whole_folder_stays_in_its_files_and_gives_what_a_tensor_gives(manifest, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_SIZE", 2)
+    extract(manifest, clip, tmp_path / "f")
+    frames = load_features(tmp_path / "f").frame_features
+    whole = torch.cat([load_tensors(path)["frame_features"] for path in sorted((tmp_path / "f").glob("frames-*"))])
+    for index in (0, -1, slice(1, 4), slice(0, 0), [4, 0, 3], torch.tensor([3, 3]), whole[:, 0, 0] > 0, slice(None)):
+        assert frames[index].equal(whole[index])
+    with pytest.raises(IndexError):
+        frames[5]
+
+
+def anonymous() -> int:
+    """Bytes of this process that are in no file."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_folder_of_features_takes_no_memory_until_its_rows_are_taken(manifest, clip, tmp_path):
+    extract(manifest, clip, tmp_path / "f")
+    size = 5 * T * 4 * (width := 2**20)
+    frames = torch.ones(1, 1, width).expand(5, T, width)
+    save_tensors(tmp_path / "f" / "frames-00000.safetensors", {"frame_features": frames})
+    before = anonymous()
+    features = load_features(tmp_path / "f")
+    assert anonymous() - before < 0.1 * size
+    whole = features.frame_features[:]
+    assert anonymous() - before > 0.9 * size and whole.shape == (5, T, width), "the test can tell"
 
 
 def test_numbers_that_are_not_finite_are_refused(manifest, clip, tmp_path, monkeypatch):

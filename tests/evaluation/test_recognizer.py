@@ -48,7 +48,7 @@ def root(tmp_path_factory) -> Path:
         manifest, clip, root / "features", frames=4, prompt="somebody is {}", workers=0, quiet=True
     )
     training = TrainConfig(k=2, negatives="random", epochs=3, batch_size=4, warmup_epochs=0, lr=1e-2)
-    videos = Videos(features.frame_features, features.labels)
+    videos = Videos(features.frame_features[:], features.labels)
     train(CONFIG, training, videos, features.text_features, root / "run", device="cpu", quiet=True)
     write_labels(root / "run", read_recipe(root / "features"))
     return root
@@ -68,7 +68,7 @@ def moved(root, tmp_path) -> Path:
 def expected(root, inference=None) -> torch.Tensor:
     """(N, C) scores from the cached features: another way to the same numbers."""
     features, model = load_features(root / "features"), load_model(root / "run")
-    logits = predict(model, features.frame_features, features.text_features, inference=inference, k=2)
+    logits = predict(model, features.frame_features[:], features.text_features, inference=inference, k=2)
     return logits.softmax(dim=1)
 
 
@@ -186,7 +186,7 @@ def test_a_run_finds_its_model_of_open_clip_and_the_checkpoint_again(tiny, root,
     features = extract_features(manifest, clip, out, frames=2, workers=0, quiet=True)
     config = MGDMConfig(dim=16, frames=2, temporal_layers=1, semantic_layers=1, temperatures="fixed")
     training = TrainConfig(k=0, epochs=1, warmup_epochs=0)
-    videos = Videos(features.frame_features, features.labels)
+    videos = Videos(features.frame_features[:], features.labels)
     train(config, training, videos, features.text_features, tmp_path / "run", device="cpu", quiet=True)
     write_labels(tmp_path / "run", read_recipe(out))
     again = load_run(tmp_path / "run", device="cpu")

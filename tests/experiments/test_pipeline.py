@@ -13,7 +13,7 @@ import mgdmkit.stickactions.dataset
 import mgdmkit.training.loop
 import mgdmkit.training.pretraining
 from mgdmkit.clip.backbone import FrozenClip
-from mgdmkit.clip.features import Features, corpus_texts, load_features
+from mgdmkit.clip.features import Features, MappedFrames, corpus_texts, load_features
 from mgdmkit.data.cards import DATASETS
 from mgdmkit.experiments.audit import AUDITED, audit
 from mgdmkit.experiments.pipeline import DEPTH, Preset, mine_to_csv, prepare, run_name, train_and_score
@@ -88,7 +88,7 @@ def test_the_second_time_everything_is_loaded(prepared, trained, root, monkeypat
     monkeypatch.setattr(module, "save_negatives", again)
     monkeypatch.setattr(mgdmkit.training.loop, "_train_epoch", again)
     second = prepare(root, "tiny", workers=0, quiet=True)
-    assert torch.equal(second.features.frame_features, prepared.features.frame_features)
+    assert torch.equal(second.features.frame_features[:], prepared.features.frame_features[:])
     assert torch.equal(second.negatives.indices, prepared.negatives.indices)
     assert second.clip.fingerprint == prepared.clip.fingerprint
     rerun = train_and_score(second, k=3, device="cpu", quiet=True)
@@ -144,7 +144,7 @@ def test_run_names():
 
 def test_own_features_and_negatives_are_taken_as_they_are(prepared, root, tmp_path):
     own = prepare(root, "own")
-    assert torch.equal(own.features.frame_features, prepared.features.frame_features)
+    assert torch.equal(own.features.frame_features[:], prepared.features.frame_features[:])
     assert torch.equal(own.negatives.indices, prepared.negatives.indices)
     (tmp_path / "features").symlink_to((root / "features").resolve())
     with pytest.raises(FileNotFoundError, match="mgdm mine"):
@@ -158,6 +158,26 @@ def own_root(tmp_path):
     every = corpus_texts(folder, corpus_labels(DATASETS))
     mine_to_csv(load_features(folder), tmp_path / "negatives.csv", DEPTH, corpus=every)
     return tmp_path
+
+
+def test_of_own_features_only_the_rows_in_use_are_copied(tmp_path, monkeypatch):
+    """Mining copies a block at a time, a preparation nothing, a training its split and the one that is scored."""
+    folder, copied = feature_folder(tmp_path / "features", "ucf101", splits=("train",) * 25 + ("test",) * 5), []
+    take = MappedFrames.__getitem__
+    monkeypatch.setattr(
+        MappedFrames, "__getitem__", lambda frames, rows: (copied.append(len(found := take(frames, rows))), found)[1]
+    )
+    monkeypatch.setattr(module, "mine_negatives", partial(mine_negatives, chunk_size=64))
+    mined = mine_to_csv(load_features(folder), tmp_path / "negatives.csv", 5)
+    assert copied == [64, 64, 52]
+    copied.clear()
+    prepared = prepare(tmp_path, "own")
+    assert copied == []
+    train_and_score(prepared, k=0, device="cpu", quiet=True, training={"epochs": 1, "warmup_epochs": 0.0})
+    assert copied == [150, 30]
+    features = prepared.features
+    expected = mine_negatives(features.frame_features[:], features.text_features, features.labels, 5, chunk_size=64)
+    assert all(one.equal(other) for one, other in zip(mined, expected, strict=True)), "the same to the bit"
 
 
 def test_own_negatives_of_a_corpus_are_trained_with_and_the_classes_predicted(own_root, monkeypatch):

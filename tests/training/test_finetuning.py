@@ -305,7 +305,7 @@ def test_another_run_in_the_folder_is_refused(clip, manifests, tuned):
 def test_validation_is_the_score_of_the_tuned_network(clip, manifests, tuned):
     folder, _ = tuned
     found = finetuned_features(folder, manifests["val"], workers=0, quiet=True)
-    logits = predict(load_model(folder), found.frame_features, found.text_features)
+    logits = predict(load_model(folder), found.frame_features[:], found.text_features)
     assert read_history(folder)[-1]["val_top1"] == pytest.approx(score(logits, found.labels).top1.value)
     assert found.classes == LABELS and len(found.clips) == 3
 
