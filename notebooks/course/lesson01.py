@@ -1,10 +1,14 @@
 """What a right answer has to be in 01, videos and CLIP."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
+import av
 import torch.nn.functional as F
 from torch import Tensor
 
+from mgdmkit.data import decord_frames, read_frames, segment_indices
 from mgdmkit.experiments import Prepared
 from mgdmkit.mining import zero_shot_logits
 
@@ -26,11 +30,22 @@ def exercise2(answer: Mapping[int, float], prepared: Prepared) -> None:
         assert abs(share - right) < 0.006, f"With {count} of the 16 frames Top-1 is another. Start at the first frame."
 
 
-def exercise3(answer: tuple[int, int]) -> None:
-    avi, mp4 = answer
-    assert 0 <= avi <= 16 and 0 <= mp4 <= 16, "Two counts out of 16 are wanted."
-    assert avi == 16, "The AVI is off: does your film still have B-frames? Both options belong into one dictionary."
-    assert mp4 == 16, "The MP4 is off: pass the codec's name, and no options."
+def exercise3(answer: tuple[int, int, str], folder: Path) -> None:
+    *right, error = answer
+    wanted = segment_indices(100, 16)
+    for name, codec, hits in zip(("plain.avi", "numbered.mp4"), ("mpeg4", "h264"), right, strict=True):
+        film = folder / name
+        assert film.is_file(), f"{name} is missing: write it into the folder of `film`."
+        assert _codec(film) == codec, f"{name} is coded with {_codec(film)}, not with {codec}."
+        assert _numbers(read_frames(film, [0, 50, 99])) == [0, 50, 99], f"{name}: its frames must carry their numbers."
+        assert hits == sum(map(int.__eq__, _numbers(decord_frames(film, wanted)), wanted)), (
+            f"{name}: compare decord's 16 frames with those asked for, one by one."
+        )
+    assert not _has_b_frames(folder / "plain.avi"), "plain.avi still has B-frames: bf is an option of the stream."
+    try:
+        read_frames(folder / "numbered.mp4", [100])
+    except IndexError as raised:
+        assert error == type(raised).__name__, "Ask for frame 100: which class of error is raised?"
 
 
 def exercise4(answer: Tensor, prepared: Prepared) -> None:
@@ -42,3 +57,18 @@ def exercise4(answer: Tensor, prepared: Prepared) -> None:
     same, as_mean = ((answer.argmax(dim=1) == other.argmax(dim=1)).float().mean() for other in (best, mean))
     assert same > 0.99 or as_mean < 0.99, "These rank the labels as the mean of the frames does."
     assert same > 0.99, "The best labels are others. Bring frames and labels to length 1, then look for the largest."
+
+
+def _codec(film: Path) -> str:
+    with av.open(str(film)) as container:
+        return container.streams.video[0].codec_context.name
+
+
+def _has_b_frames(film: Path) -> bool:
+    with av.open(str(film)) as container:
+        return any(frame.pict_type == av.video.frame.PictureType.B for frame in container.decode(video=0))
+
+
+def _numbers(frames: Iterable[Any]) -> list[int]:
+    """The number that each frame of the lesson's film carries."""
+    return [round((pixels.mean(axis=(0, 2)) > 135).sum() / 2) for pixels in frames]

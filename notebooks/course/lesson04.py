@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mgdmkit import inference
-from mgdmkit.experiments import Prepared
+from mgdmkit.experiments import Prepared, Trained
 from mgdmkit.model import MGDM
 
 
@@ -35,18 +35,19 @@ def exercise2(answer: Sequence[float], model: MGDM, prepared: Prepared) -> None:
     assert abs(goes - right[1]) < 0.006, "A picture at place t is now at t + 4; of the last four, at t + 4 - 16."
 
 
-def exercise3(answer: Sequence[float], model: MGDM, prepared: Prepared) -> None:
-    lost, without = (float(points) for points in answer)
-    test, order = prepared.features.split("test"), torch.randperm(16, generator=torch.Generator().manual_seed(0))
-    in_order, shuffled = (
-        100 * _share(inference.predict(model, frames, prepared.features.text_features).argmax(dim=1) == test.labels)
-        for frames in (test.frame_features, test.frame_features[:, order])
-    )
-    right = in_order - shuffled
+def exercise3(answer: tuple[float, float, Trained], model: MGDM, prepared: Prepared) -> None:
+    lost, without, blind = answer
+    right = _lost_by_shuffling(model, prepared)
     assert abs(100 * lost - right) > 0.6 or abs(right) < 0.6, "In points: a share of 0.03 is 3 points."
     assert abs(lost + right) > 0.6 or abs(right) < 0.6, "Lost: in order minus shuffled."
     assert abs(lost - right) < 0.6, "Top-1 of all test clips in order, minus that of the same clips in the given order."
-    assert abs(without) < 0.6, "Without positions the frames are a set. What can their order change then?"
+    assert isinstance(blind, Trained), "As the third, hand in what `run` returned for the model without positions."
+    assert not blind.model.config.frame_positions, "This model has frame positions."
+    assert blind.logits.shape == (len(prepared.videos("test").labels), len(prepared.features.classes)), (
+        "Train it on these clips and score the test split."
+    )
+    right = _lost_by_shuffling(blind.model.cpu(), prepared)
+    assert abs(without - right) < 0.1, "Without positions the frames are a set. What can their order change then?"
 
 
 def exercise4(answer: float, fits: Tensor) -> None:
@@ -55,6 +56,16 @@ def exercise4(answer: float, fits: Tensor) -> None:
     used = torch.special.entr(torch.softmax(fits / tau, dim=1)).sum(dim=1).exp().median().item()
     side = "too sharp" if used < 8 else "too flat"
     assert abs(used - 8) < 0.2, f"There the median clip uses {used:.1f} frames: that is {side}."
+
+
+def _lost_by_shuffling(model: MGDM, prepared: Prepared) -> float:
+    """Points of Top-1 that the test clips lose when all are shown in the exercise's order."""
+    test, order = prepared.features.split("test"), torch.randperm(16, generator=torch.Generator().manual_seed(0))
+    in_order, shuffled = (
+        100 * _share(inference.predict(model, frames, prepared.features.text_features).argmax(dim=1) == test.labels)
+        for frames in (test.frame_features, test.frame_features[:, order])
+    )
+    return in_order - shuffled
 
 
 def _share(hits: Tensor) -> float:

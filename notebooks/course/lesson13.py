@@ -1,8 +1,11 @@
 """The exercises of lesson 13."""
 
+from pathlib import Path
+
 import numpy as np
 
 import mgdmkit
+from mgdmkit import experiments, inference
 
 
 def exercise1(answer):
@@ -31,6 +34,14 @@ def exercise4(answer):
     assert 0 <= share <= 1, "A share lies between 0 and 1."
     new = mgdmkit.load_run(folder)
     assert "nothing happens" in new.classes, "This run has no class 'nothing happens'. Is it the folder of the new one?"
+    made = Path(folder).parent.parent  # features and runs lie side by side
+    assert (made / "features").is_dir(), "The run's folder is DIR/runs/NAME, with its features in DIR/features."
+    test = experiments.prepare(made, experiments.OWN).features.split("test")
+    still = test.labels == new.classes.index("nothing happens")
+    assert still.any(), "The test split has no clip of 'nothing happens': draw a larger share of test clips."
+    logits = inference.predict(new.model, test.frame_features[still], new.text_features(new.classes))
+    right = (logits.argmax(dim=1) == test.labels[still]).double().mean().item()
+    assert abs(share - right) < 0.006, "The share is another. Of the still test clips, how many get 'nothing happens'?"
     assert black in new.classes, "The label of black frames is none of the new model's classes."
     said = new.classify(np.zeros((16, 128, 128, 3), np.uint8), top=1).labels[0]
     assert black == said, "The new model says something else of black frames."
