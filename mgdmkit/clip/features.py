@@ -45,7 +45,7 @@ from mgdmkit.runs.folder import (
     record_sha256,
     save_tensors,
 )
-from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, rank, world_size
+from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, rank, threads_for, world_size
 
 RECIPE = ("clip", "clip_fingerprint", "frames", "prompt", "classes", "logit_scale")
 """What features.json says at least."""
@@ -261,7 +261,8 @@ def extract_features(
     total = sum(len(rows) for _, rows in todo)
     workers = min(8, local_cores()) if workers is None else workers
     cut, rest = in_two_parts(clip.preprocess)
-    with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total or not is_main()) as bar:
+    shown = {"desc": "features", "unit": "clip", "disable": quiet or not total or not is_main()}
+    with threads_for(clip.model), tqdm(total=total, **shown) as bar:
         for path, rows in todo:
             decoded = _ClipFrames([paths[row] for row in rows], frames, cut, batch_size)
             parts = []
