@@ -88,9 +88,9 @@ class MGDMConfig(Config):
     """The model of section 2.3-2.4 of the paper. The defaults are the paper's, on CLIP ViT-L/14."""
 
     dim: int = 768
-    """D, the width of CLIP's joint embedding: 768 for ViT-L/14, 512 for ViT-B."""
+    """D, the width of CLIP's joint embedding: 768 for ViT-L/14. Commands take it from the features or the CLIP."""
     frames: int = 16
-    """T, frames per video."""
+    """T, frames per video; `mgdm train` takes it from the features."""
     temporal_layers: int = 6
     """M_v, transformer blocks of the video representer; 6 + 2 fits the paper's Table 8."""
     semantic_layers: int = 2

@@ -232,7 +232,7 @@ def load_negatives(
     """
     by_video = _read(path)
     if missing := [video for video in video_ids if video not in by_video]:
-        raise ValueError(f"{path} lacks {len(missing)} videos, first {missing[0]!r}; mine again with `mgdm mine`")
+        raise ValueError(f"{path} lacks {len(missing)} videos, first {missing[0]!r}; {_again(path)}")
     index = {name: j for j, name in enumerate(label_names)}
     own = [None] * len(video_ids) if labels is None else [label_names[label] for label in labels.tolist()]
     rows = [by_video[video] for video in video_ids]
@@ -240,19 +240,21 @@ def load_negatives(
         if unknown := [name for name in row.names if name not in index]:
             raise ValueError(f"{path}: {unknown[0]!r}, a negative of {video!r}, is not a label of this corpus")
         if label is not None and row.label != label:
-            raise ValueError(
-                f"{path}: {video!r} is {row.label!r} there and {label!r} here; mine again with `mgdm mine`"
-            )
+            raise ValueError(f"{path}: {video!r} is {row.label!r} there and {label!r} here; {_again(path)}")
         if clip_fingerprint and row.clip not in ("", clip_fingerprint):
             raise ValueError(
-                f"{path} was mined with another CLIP ({row.clip}) than the one in use ({clip_fingerprint}); mine again "
-                f"with `mgdm mine` on this one's features"
+                f"{path} was mined with another CLIP ({row.clip}) than the one in use ({clip_fingerprint}); "
+                f"{_again(path)}, where FEATURES are this one's"
             )
         if label in row.names or len(set(row.names)) < len(row.names):
             raise ValueError(f"{path}: the negatives of {video!r} hold its own label or one label twice: {row.names}")
     indices = [[index[name] for name in row.names] for row in rows]
     columns = indices, [row.scores for row in rows], [row.rank for row in rows], [row.score for row in rows]
     return Negatives(*map(torch.tensor, columns))
+
+
+def _again(path: Path) -> str:
+    return f"mine again with `mgdm mine --features FEATURES --out {path}`"
 
 
 def negative_names(path: Path) -> list[str]:
@@ -273,8 +275,10 @@ class _Row(NamedTuple):
 def _read(path: Path) -> dict[str, _Row]:
     """The rows by their video."""
     if not path.is_file():
-        raise FileNotFoundError(f"no mined negatives at {path}; make them with `mgdm mine --out {path}`")
-    again = f"mine again with `mgdm mine --out {path}`"
+        raise FileNotFoundError(
+            f"no mined negatives at {path}; make them with `mgdm mine --features FEATURES --out {path}`"
+        )
+    again = _again(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet begins a file with a mark
             header, *lines = list(csv.reader(file, strict=True)) or [[]]

@@ -161,7 +161,7 @@ def test_damage_to_the_csv_names_file_line_and_cure(tmp_path, old, new, told):
         with pytest.raises(ValueError) as caught:
             read()
         assert str(caught.value).startswith(str(path)) and told in str(caught.value)
-        assert f"mine again with `mgdm mine --out {path}`" in str(caught.value)
+        assert f"mine again with `mgdm mine --features FEATURES --out {path}`" in str(caught.value)
 
 
 def test_a_csv_that_was_cut_off_is_not_read_as_a_shorter_one(tmp_path):

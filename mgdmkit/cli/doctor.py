@@ -165,7 +165,7 @@ def weights() -> Iterator[Check]:
     for name, size in found:
         yield Check("CLIP weights", "ok", f"{name}, {size / 1e6:.0f} MB")
     if not found:
-        yield Check("CLIP weights", "ok", "none in the caches; the demo trains a small model of its own")
+        yield Check("CLIP weights", "ok", "none in the caches; the demo takes the small CLIP that comes with the kit")
     for cache in weight_caches():
         for path in cache.glob("models--*/blobs/*.incomplete"):
             yield Check("CLIP weights", "warn", f"{path} is half downloaded", "Delete it, or repeat the download.")

@@ -4,12 +4,15 @@ Every command shows its progress, continues what was interrupted, and ends with 
 Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
 """
 
+import difflib
 import errno
 import io
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import tyro
@@ -36,24 +39,32 @@ def doctor(folder: tyro.conf.Positional[Path | None] = None) -> None:
     sys.exit(print_report(verify(folder)))
 
 
-app = tyro.extras.SubcommandApp()
 # In the order of a whole job.
-app.command(data.toy)
-app.command(manifest.app, name="manifest")
-app.command(data.clip)
-app.command(data.features)
-app.command(data.corpus)
-app.command(data.near)
-app.command(data.mine)
-app.command(train.train_app, name="train")
-app.command(train.finetune_app, name="finetune")
-app.command(score.evaluate)
-app.command(score.predict)
-app.command(experiments.app, name="experiment")
-app.command(reproduce.reproduce)
-app.command(experiments.complexity)
-app.command(experiments.notebooks)
-app.command(doctor)
+COMMANDS = {
+    "toy": data.toy,
+    "manifest": manifest.app,
+    "clip": data.clip,
+    "features": data.features,
+    "corpus": data.corpus,
+    "near": data.near,
+    "mine": data.mine,
+    "train": train.train_app,
+    "finetune": train.finetune_app,
+    "evaluate": score.evaluate,
+    "predict": score.predict,
+    "experiment": experiments.app,
+    "reproduce": reproduce.reproduce,
+    "complexity": experiments.complexity,
+    "notebooks": experiments.notebooks,
+    "doctor": doctor,
+}
+OF_SEVERAL = {
+    "manifest": "List the clips of a folder or dataset in a CSV.",
+    "train": "Train MGDM on stored features.",
+    "finetune": "Train CLIP's image encoder along with MGDM.",
+    "experiment": "Train grids of variants over seeds and compare them.",
+}
+"""What the commands are for that are several."""
 
 
 def main() -> None:
@@ -79,7 +90,35 @@ def main() -> None:
 
 
 def _run() -> None:
+    asked, app = sys.argv[1] if sys.argv[1:] else "", tyro.extras.SubcommandApp()
+    if asked and not asked.startswith("-") and asked not in COMMANDS:
+        near = difflib.get_close_matches(asked, COMMANDS, n=1, cutoff=0.5)
+        did = f"did you mean `mgdm {near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
+        print(f"mgdm: there is no command {asked!r}; {did}", file=sys.stderr)
+        sys.exit(2)
+    _refuse_missing(sys.argv[2:])
+    for name, command in COMMANDS.items():
+        # The list of all commands has their first paragraphs, the help of each all of it.
+        first = None if asked in COMMANDS else (command.__doc__ or "").partition("\n\n")[0]
+        app.command(command, name=name, help=OF_SEVERAL.get(name, first))
     app.cli(prog="mgdm", description=__doc__)
+
+
+INPUTS = {
+    "--manifest": "no manifest at {0}; `mgdm manifest folder --videos DIR --out {0}` makes one",
+    "--features": "no features at {0}; make them with `mgdm features --manifest MANIFEST.csv --clip CLIP --out {0}`",
+    "--mined": "no mined negatives at {0}; make them with `mgdm mine --features FEATURES --out {0}`",
+}
+
+
+def _refuse_missing(words: Sequence[str]) -> None:
+    """What the commands would say of a missing input, before they have imported anything."""
+    if {"-h", "--help"} & set(words):
+        return
+    for option, path in pairwise(words):
+        if option in INPUTS and not Path(path).exists():
+            print(f"mgdm: {INPUTS[option].format(path)}", file=sys.stderr)
+            sys.exit(2)
 
 
 def _run_together() -> None:

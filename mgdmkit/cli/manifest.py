@@ -13,7 +13,7 @@ app = tyro.extras.SubcommandApp()
 
 @dataclass(frozen=True)
 class Split:
-    """How clips without official lists are split; named as `manifest_from_folder` has it."""
+    """How clips without official lists are split; named as `check_folder` has it."""
 
     val_fraction: float = 0.0  # Share of each class for validation, when no lists are given.
     test_fraction: float = 0.25  # Share of each class for testing, when no lists are given.
@@ -29,7 +29,12 @@ class Split:
 
 @app.command
 def folder(
-    videos: Path, out: Path, split: Annotated[Split, tyro.conf.arg(name="")], labels: Literal["words", "raw"] = "words"
+    videos: Path,
+    out: Path,
+    split: Annotated[Split, tyro.conf.arg(name="")],
+    labels: Literal["words", "raw"] = "words",
+    probe: bool = False,
+    workers: int | None = None,
 ) -> None:
     """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
 
@@ -37,14 +42,29 @@ def folder(
         videos: The folder of class folders.
         out: The manifest to write, a CSV with id, path, label and split.
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
+        probe: Decode every file whole, and leave out what is damaged; empty files are left out in any case.
+        workers: Threads that decode; one per core, at most 16, when not given.
     """
-    from mgdmkit.data.folder import manifest_from_folder
+    from mgdmkit.data.check import PROBLEM, missing_path, save_copies, save_list
+    from mgdmkit.data.folder import check_folder
     from mgdmkit.data.manifest import write_manifest
 
-    rows, summary = manifest_from_folder(videos, label_style=labels, **asdict(split))
-    write_manifest(out, rows)
+    checked, summary = check_folder(videos, label_style=labels, probe=probe, workers=workers, **asdict(split))
+    write_manifest(out, checked.rows)
     print(summary)
+    save_list(missing_path(out), PROBLEM, checked.problems)
+    save_copies(out, checked.copies)
+    _tell_lists(out)
     done("manifest", out)
+
+
+def _tell_lists(out: Path) -> None:
+    """Where clips that are left out, or have a copy, are listed, if there are any."""
+    from mgdmkit.data.check import copies_path, missing_path
+
+    for what, path in (("left out", missing_path(out)), ("copies", copies_path(out))):
+        if path.is_file() and path.read_text(encoding="utf-8").count("\n") > 1:
+            print(f"all {what}: {path}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,7 @@ class Copy:
         how = {"official_split": official_split, "probe": self.probe, "workers": self.workers}
         checked = build_manifest(official, self.videos, self.out, **how)
         print(summary(official, checked, self.out))
+        _tell_lists(self.out)
         done("manifest", self.out)
 
 
@@ -132,14 +153,15 @@ def csv_(
         probe: Decode every file completely.
         workers: Threads that decode; one per core, at most 16, when not given.
     """
-    from mgdmkit.data.check import check_manifest, split_counts
+    from mgdmkit.data.check import check_manifest, problems_text, split_counts
 
     checked = check_manifest(manifest, out, official_split=official_split, probe=probe, workers=workers)
     counts = ", ".join(f"{n:,} {split}" for split, n in split_counts(checked.rows, "split").items())
     print(f"{len(checked.rows):,} clips of {checked.report()['classes']} classes: {counts}")
     if checked.problems:
-        first, kinds = checked.problems[0], ", ".join(f"{n:,} {kind}" for kind, n in checked.problem_counts().items())
-        print(f"{len(checked.problems):,} clips left out ({kinds}), first {first['path']} ({first['problem']})")
+        print(problems_text(checked.problems))
     for note in checked.notes:
         print(note)
+    if out:
+        _tell_lists(out)
     done("manifest", out or manifest)

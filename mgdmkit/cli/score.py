@@ -91,6 +91,18 @@ def _features_for(run, features, manifest, split: str, official_split: int | Non
     return cached, recognizer.check_features(run, read_recipe(folder), folder)
 
 
+def _clips_of(folder: Path) -> str:
+    """What to give instead of a folder."""
+    from mgdmkit.data.manifest import VIDEO_SUFFIXES
+
+    found = sorted(path.suffix for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    inner = sorted({path.parent for path in folder.glob("*/*") if path.suffix.lower() in VIDEO_SUFFIXES})
+    give = f"give its clips: {folder}/*{max(found, key=found.count)}" if found else "it holds no clip"
+    if inner and not found:
+        give = f"its clips lie in folders, such as {inner[0]}; give {inner[0]}/*"
+    return f"{folder} is a folder; {give}"
+
+
 def predict(
     videos: tyro.conf.Positional[tuple[Path, ...]],
     run: Path,
@@ -134,6 +146,8 @@ def predict(
     found, failed = {}, 0
     for video in videos:
         try:
+            if video.is_dir():
+                raise VideoError(_clips_of(video))
             if not video.exists():
                 raise VideoError(f"{video} is missing; correct the path (relative to {Path.cwd()}, or absolute)")
             found[video] = recognizer.classify(video, names, top, inference=inference)

@@ -1,5 +1,6 @@
 """`mgdm train ...` on cached features and `mgdm finetune ...` on clips, each as the paper does and small."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,6 +36,15 @@ class Run:
 
         return read_corpus(self.corpus).labels if self.corpus else negative_names(self.mined) if self.mined else ()
 
+    def check_mined(self, training: TrainConfig, features: Path | str) -> None:
+        """`ValueError` with the command that mines what is missing."""
+        if self.mined is None and training.k and training.negatives != "random":
+            out = features.parent / "negatives.csv" if isinstance(features, Path) else "NEGATIVES.csv"
+            raise ValueError(
+                f"k={training.k} {training.negatives} negatives need mined ones: give --mined {out}, made by "
+                f"`mgdm mine --features {features} --out {out}`"
+            )
+
     def negatives(self, ids: Sequence[str], labels: Sequence[str], own, clip_fingerprint: str | None):
         """The mined negatives of clips by their ids, as indices of `labels`; `own` are the clips' true ones."""
         from mgdmkit.mining import load_negatives
@@ -68,7 +78,9 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
     for field, own in (("dim", D), ("frames", T)):
         if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
             raise ValueError(f"--{field} {getattr(model, field)}: the features have {own}; leave --{field} out")
+    run.check_mined(training, features)
     texts = corpus_texts(features, run.labels())
+    _check_k(training, len(texts.labels), len(cached.classes), features)
     videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
     train(
         replace(model, frames=T).for_backbone(D, cached.logit_scale),
@@ -124,11 +136,13 @@ def train_clips(
     backbone = load_clip(clip, pretrained, device=str(choose_device(run.device)))
     if model.dim not in (backbone.dim, MGDMConfig().dim):
         raise ValueError(f"--dim {model.dim}: this CLIP has {backbone.dim}; leave --dim out")
+    run.check_mined(training, "FEATURES")
     split = partial(read_manifest, manifest, official_split=run.official_split)
     every = split().table
     clips, validation = split("train"), split("val") if "val" in set(every["split"]) else None
     corpus = run.labels()
     labels = mining_corpus(clips.classes, corpus)
+    _check_k(training, len(labels), len(clips.classes), "FEATURES")
     finetune(
         model.for_backbone(backbone.dim, backbone.logit_scale),
         training,
@@ -145,6 +159,16 @@ def train_clips(
         device=run.device,
     )
     done("run", run.out)
+
+
+def _check_k(training: TrainConfig, labels: int, classes: int, features: Path | str) -> None:
+    """`ValueError` where there are not k other labels."""
+    if training.k >= labels:
+        what, others = "classes" if labels == classes else "labels", "other" if labels == 2 else "others"
+        raise ValueError(
+            f"k={training.k}: {labels} {what} have {labels - 1} {others}; give --k {labels - 1} or less, or mine more "
+            f"labels: `mgdm mine --features {features} --corpus CORPUS --out NEW.csv`"
+        )
 
 
 def _unchecked(config: Config) -> Config:
@@ -164,7 +188,13 @@ def _checked(unchecked: Config) -> Config:
 
 PAPER = MGDMConfig(), TrainConfig(), FineTuneConfig()
 SMALL = MGDMConfig(**SMALL_MODEL), TrainConfig(k=3, **SMALL_TRAIN), FineTuneConfig(**SMALL_FINETUNE)
-for name, configs in (("paper", PAPER), ("small", SMALL)):
+CACHED, TUNED = (inspect.getdoc(function).partition("\n\nArgs:")[0] for function in (train_features, train_clips))
+HOW = {
+    "paper": "As the paper does, for a pretrained CLIP: 6 + 2 blocks, k = 7, 20 epochs at a small learning rate.",
+    "small": "A small model, for a small CLIP or few clips: 2 + 2 blocks, k = 3, 80 epochs at a larger learning rate.",
+}
+for (name, how), configs in zip(HOW.items(), (PAPER, SMALL), strict=True):
     model, training, finetuning = map(_unchecked, configs)
-    train_app.command(partial(train_features, model=model, training=training), name=name)
-    finetune_app.command(partial(train_clips, model=model, training=training, finetuning=finetuning), name=name)
+    train_app.command(partial(train_features, model=model, training=training), name=name, help=f"{how} {CACHED}")
+    tuned = partial(train_clips, model=model, training=training, finetuning=finetuning)
+    finetune_app.command(tuned, name=name, help=f"{how} {TUNED}")

@@ -46,7 +46,7 @@ from mgdmkit.clip.weights import (
 )
 from mgdmkit.config import check_choice
 from mgdmkit.data.corpus import words
-from mgdmkit.runs.folder import cause, check_sha256, lacks_memory
+from mgdmkit.runs.folder import cause, check_sha256, did_you_mean, lacks_memory
 
 
 class ClipTextWarning(UserWarning):
@@ -166,6 +166,9 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained, precision)
 
 
+_TRAIN = "`mgdm clip --manifest MANIFEST.csv"
+
+
 def _load(name: str, pretrained: str | None, device: str) -> Parts:
     check_folder(name, pretrained)
     if name == SMALL:
@@ -173,11 +176,15 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
     if Path(name).is_dir():
         return _load_folder(Path(name), device)
     if open_clip_name(name) not in open_clip.list_models():
+        beside = {str(path): path for path in _clips_in(Path(name).parent)}
+        if typo := difflib.get_close_matches(name, beside, n=2, cutoff=0 if "/" in name else 0.6):
+            meant = did_you_mean(beside[found] for found in typo)
+            raise ClipWeightsError(f"{name!r} is neither a folder with a CLIP nor a model of open_clip{meant}")
         near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
         raise ClipWeightsError(
             f"{name!r} is neither a folder with a CLIP nor a model of open_clip; take {SMALL!r}, which comes with the "
-            f"kit, train one with `mgdm clip`, or choose one of open_clip's {len(open_clip.list_models())} models, "
-            f"such as {', '.join(near)}"
+            f"kit, train one with {_TRAIN} --out CLIP`, or choose one of open_clip's "
+            f"{len(open_clip.list_models())} models, such as {', '.join(near)}"
         )
     if pretrained is None:
         raise ClipWeightsError(f"{name} needs weights: give a tag ({tags_of(name)}) or the path of a checkpoint")
@@ -204,6 +211,10 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
         stacklevel=3,
     )
     return _load_file(name, path, device)
+
+
+def _clips_in(folder: Path) -> list[Path]:
+    return sorted(found.parent for found in folder.glob("*/open_clip_config.json"))
 
 
 def _load_file(name: str, path: Path, device: str) -> Parts:
@@ -259,8 +270,8 @@ def _load_folder(folder: Path, device: str) -> Parts:
     weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin", ".pth")]
     if not (folder / "open_clip_config.json").is_file() or not weights:
         raise ClipWeightsError(
-            f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there; "
-            f"make them with `mgdm clip --out {folder}`"
+            f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there"
+            + (did_you_mean(_clips_in(folder)) or f"; make them with {_TRAIN} --out {folder}`")
         )
     try:
         for path in weights:
@@ -271,7 +282,7 @@ def _load_folder(folder: Path, device: str) -> Parts:
             raise
         raise ClipWeightsError(
             f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
-            f"make it again with `mgdm clip --out {folder}`"
+            f"make it again with {_TRAIN} --out {folder}`"
         ) from error
 
 

@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ SAMPLING = "center of each of T equal segments"
 """Which frames of a clip are seen."""
 HEAD = 16_384
 """Bytes at the beginning of a file that, with its size, say which clip it is, wherever it lies."""
+OWN = ("clips.csv", "sha256.json", "scores-*.json", "confusion-*.csv")
+"""What may lie in a folder of features before features.json does."""
 _AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
 SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
 
@@ -248,7 +251,8 @@ def extract_features(
         del recipe["clips_fingerprint"]
     columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
-        claim(out / "features.json", recipe, ignore=tuple(free), work=("*.safetensors",))
+        told = _other_clips(out, recipe, manifest)
+        claim(out / "features.json", recipe, ignore=tuple(free), work=("*.safetensors",), beside=OWN, told=told)
         if is_main():
             write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
             record_sha256(out / "clips.csv")
@@ -279,6 +283,20 @@ def extract_features(
             record_sha256(path)
     barrier()
     return load_features(out)
+
+
+def _other_clips(folder: Path, recipe: dict[str, Any], manifest: Manifest) -> dict[str, str]:
+    """How the clips of a folder that is there differ from the manifest's, for `claim`."""
+    if not (folder / "clips.csv").is_file() or not (folder / "features.json").is_file():
+        return {}
+    if read_recipe(folder).get("clips_fingerprint") == recipe.get("clips_fingerprint"):
+        return {}
+    with reading(folder / "clips.csv", _AGAIN):
+        held = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
+        there, here = (list(zip(t["id"], t["label"], t["split"], strict=True)) for t in (held, manifest.table))
+    first = next((one or other for one, other in zip_longest(there, here) if one != other), None)
+    differ = f"first difference {first[0]}" if first else "with another file under the same name"
+    return {"clips_fingerprint": f"{len(there)} clips there, {len(here)} here, {differ}"}
 
 
 def _clips_fingerprint(manifest: Manifest) -> str:
@@ -378,7 +396,7 @@ def corpus_texts(folder: Path, labels: Iterable[str] = ()) -> CorpusTexts:
     if missing := missing_texts(folder, corpus):
         raise FolderError(
             f"{folder} has no text features of {len(missing)} labels, first {missing[0]!r}; they are made by "
-            f"`mgdm mine --features {folder} --corpus FILE`, where FILE lists them"
+            f"`mgdm mine --features {folder} --corpus FILE --out NEGATIVES.csv`, where FILE lists them"
         )
     others = _other_texts(folder)
     with reading(folder / "text.safetensors", _AGAIN):
@@ -428,7 +446,8 @@ def _other_texts(folder: Path) -> dict[str, Tensor]:
 
 def read_recipe(folder: Path) -> dict[str, Any]:
     """What a feature folder was made with, features.json; `FolderError` when there is none, or it is damaged."""
-    path, cure = folder / "features.json", f"make them with `mgdm features --out {folder}`"
+    path = folder / "features.json"
+    cure = f"make them with `mgdm features --manifest MANIFEST.csv --clip CLIP --out {folder}`"
     if not path.is_file():
         raise FolderError(f"no features at {folder}; {cure}")
     # Nothing else says which CLIP they are of, so that they can't be continued.

@@ -21,6 +21,10 @@ from mgdmkit.files import sha256, write_text_atomic
 Row = dict[str, str]
 PROBLEMS = ("missing", "empty", "unreadable")
 """What the words about a clip begin with."""
+PROBLEM = ("id", "path", "label", "problem")
+"""The columns of a list of such clips."""
+FEW = 5
+"""As many names are listed whole in a message."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Checked:
     probed: bool
     """Whether each file was decoded, or only looked for."""
     notes: list[str] = field(default_factory=list)
+    copies: list[Row] = field(default_factory=list)
+    """As `copies_among` gives them."""
 
     def problem_counts(self) -> dict[str, int]:
         """How many clips are missing, empty or unreadable; only what there is."""
@@ -59,6 +65,17 @@ class Checked:
 def split_columns(rows: Sequence[Row]) -> list[str]:
     """split1, split2, ... where there are such columns, else split."""
     return official_splits(list(rows[0])) or ["split"]
+
+
+def few_names(names: Sequence[object]) -> str:
+    """Behind a count: all names where they are few, else the first."""
+    return f": {', '.join(map(str, names))}" if len(names) <= FEW else f", first {names[0]}"
+
+
+def problems_text(problems: Sequence[Row]) -> str:
+    """Which clips can't be used, and why."""
+    told = [f"{row['path']} ({row['problem']})" for row in problems]
+    return f"{len(told):,} clip{'s' * (len(told) > 1)} left out{few_names(told)}"
 
 
 def counts_text(counts: dict[str, int]) -> str:
@@ -120,27 +137,43 @@ def sift(rows: Sequence[Row], paths: Sequence[Path | None], *, probe: bool = Fal
             bad.append({"id": row["id"], "path": row["path"], "label": row["label"], "problem": problem})
         else:
             good.append({**row, "path": path.as_posix()})
-    return Checked(good, bad, probe, notes_on(good))
+    copies = copies_among(good)
+    return Checked(good, bad, probe, notes_on(good, copies), copies)
 
 
-def notes_on(rows: Sequence[Row]) -> list[str]:
-    """What a reader should know of clips that can be used: one clip in two splits or classes, labels of one spelling.
+def copies_among(rows: Sequence[Row]) -> list[Row]:
+    """Clips with the same content in two splits or classes, as rows that also say which `copy` they are of, 1, 2, ...
 
     Files are compared by size first, then by their heads, and as a whole only where these agree.
     """
-    notes, same = [], [[row for row in rows if Path(row["path"]).stat().st_size]]
+    same = [[row for row in rows if Path(row["path"]).stat().st_size]]
     for key in (lambda path: path.stat().st_size, _hash_of_head, sha256):
         same = [group for rows in same for group in _grouped(rows, key)]
-    pairs = [pair for group in same if (pair := next(filter(_apart, combinations(group, 2)), None))]
-    if pairs:
-        first, second = (f"{row['path']} ({row['label']}, {_splits(row)})" for row in pairs[0])
-        notes.append(
-            f"{len(pairs)} clips have a copy in another split or class, first {first} and {second}: a score on a clip "
-            f"that was trained on is none; delete one of each"
-        )
+    apart = [group for group in same if any(map(_apart, combinations(group, 2)))]
+    return [{**row, "copy": str(at)} for at, group in enumerate(apart, start=1) for row in group]
+
+
+def notes_on(rows: Sequence[Row], copies: Sequence[Row]) -> list[str]:
+    """What a reader should know of clips that can be used: `copies_among` them, labels of one spelling."""
+    notes, groups = [], defaultdict(list)
+    for row in copies:
+        groups[row["copy"]].append(row)
+    of_kind = {True: [], False: []}  # by whether the labels agree
+    for group in groups.values():
+        two_labels = (pair for pair in combinations(group, 2) if pair[0]["label"] != pair[1]["label"])
+        pair = next(two_labels, None) or next(filter(_apart, combinations(group, 2)))
+        of_kind[pair[0]["label"] == pair[1]["label"]].append(pair)
+    for agree, pairs in of_kind.items():
+        if pairs:
+            first, second = (f"{row['path']} ({row['label']}, {_splits(row)})" for row in pairs[0])
+            n, which = ("1 clip has", ":") if len(pairs) == 1 else (f"{len(pairs)} clips have", ", first")
+            other = "split" if agree else "class"
+            why = "a score on a clip that was trained on is none" if agree else "the two labels contradict each other"
+            notes.append(f"{n} a copy in another {other}{which} {first} and {second}: {why}; delete one of each")
     if spellings := alike(sorted({row["label"] for row in rows}), normalise):
         a, b = spellings[0]
-        notes.append(f"{len(spellings)} labels differ in blanks or signs only, first {a!r} and {b!r}: are they one?")
+        n = "1 pair of labels differs" if len(spellings) == 1 else f"{len(spellings)} pairs of labels differ"
+        notes.append(f"{n} in blanks or signs only, first {a!r} and {b!r}: are they one?")
     return notes
 
 
@@ -168,15 +201,35 @@ def _splits(row: Row) -> str:
 
 
 def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:
-    """Write the usable clips to `out`, and beside it `<stem>.report.json` and `<stem>.missing.csv`.
+    """Write the usable clips to `out`, and beside it `<stem>.report.json`, `<stem>.missing.csv` and `save_copies`.
 
     The list of missing clips is written also when it is empty, lest an older one stay. `about` goes into the report.
     """
     report = json.dumps({**about, **checked.report()}, indent=2, ensure_ascii=False) + "\n"
     report = report.encode(errors="backslashreplace").decode()  # a folder whose name is no UTF-8
     write_manifest(out, checked.rows)
-    write_rows(missing_path(out), ("id", "path", "label", "problem"), checked.problems)
+    write_rows(missing_path(out), PROBLEM, checked.problems)
     write_text_atomic(out.with_name(f"{out.stem}.report.json"), report)
+    save_copies(out, checked.copies)
+
+
+def save_copies(out: Path, copies: Sequence[Row]) -> None:
+    """List `copies_among` the clips of a manifest beside it."""
+    columns = split_columns(copies) if copies else ()
+    save_list(copies_path(out), ("copy", "id", "path", "label", *columns), copies)
+
+
+def save_list(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
+    """Write rows as a CSV; without any, remove the one of an older manifest."""
+    if rows:
+        write_rows(path, header, rows)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def copies_path(out: Path) -> Path:
+    """Where `save_copies` lists clips that have a copy."""
+    return out.with_name(f"{out.stem}.copies.csv")
 
 
 def missing_path(out: Path) -> Path:

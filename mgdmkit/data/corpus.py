@@ -99,7 +99,7 @@ def read_corpus(path: Path) -> Corpus:
 
     `FileNotFoundError` or `ValueError` names the file and what it lacks.
     """
-    cure = "make it with `mgdm corpus`"
+    cure = f"make it with `mgdm corpus --datasets ucf101 --out {path}`"
     if path.suffix.lower() in (".csv", ".tsv"):
         numbered = read_rows(path, ("label",), cure)
         if empty := [line for line, row in numbered if not row["label"]]:

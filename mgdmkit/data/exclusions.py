@@ -94,7 +94,8 @@ def read_exclusions(*paths: Path) -> list[Exclusion]:
     decided: dict[tuple[frozenset[str], str], tuple[str, str]] = {}
     found = []
     for path in paths:
-        for line, row in read_rows(path, ("label_a", "label_b", "exclude"), "make it with `mgdm near`"):
+        cure = f"make it with `mgdm near --corpus CORPUS --clip CLIP --out {path}`"
+        for line, row in read_rows(path, ("label_a", "label_b", "exclude"), cure):
             answer, where = row["exclude"].lower(), f"{path}, line {line}"
             if empty := [name for name in ("label_a", "label_b") if not row[name]]:
                 raise ValueError(f"{where}: {empty[0]} is empty; write a label, or delete the line")

@@ -6,12 +6,21 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mgdmkit.config import check_choice
-from mgdmkit.data.check import counts_text, notes_on, split_counts
+from mgdmkit.data.check import (
+    Checked,
+    copies_among,
+    counts_text,
+    few_names,
+    file_problems,
+    notes_on,
+    problems_text,
+    split_counts,
+)
 from mgdmkit.data.corpus import label_text
-from mgdmkit.data.lists import ListReader
+from mgdmkit.data.lists import ListReader, is_heading
 from mgdmkit.data.manifest import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, ManifestError
 from mgdmkit.data.tables import read_text
 
@@ -27,7 +36,13 @@ class FolderClips(NamedTuple):
     """Clips per split, classes, and everything that was left out, for printing."""
 
 
-def manifest_from_folder(
+def manifest_from_folder(videos: Path, **options: Any) -> FolderClips:
+    """The clips of `check_folder` that can be used, with its options."""
+    checked, summary = check_folder(videos, **options)
+    return FolderClips(checked.rows, summary)
+
+
+def check_folder(
     videos: Path,
     *,
     val_fraction: float = 0.0,
@@ -38,15 +53,17 @@ def manifest_from_folder(
     test_list: Path | None = None,
     seed: int = 0,
     label_style: Literal["words", "raw"] = "words",
-) -> FolderClips:
-    """Rows for a folder that holds one folder of clips per class; the paths are absolute.
+    probe: bool = False,
+    workers: int | None = None,
+) -> tuple[Checked, str]:
+    """The clips of a folder that holds one folder of clips per class, and the summary; the paths are absolute.
 
     The split comes from the given lists; else from folders train/ val/ test/ above the class folders; else it is
     drawn, seeded, with the same shares of every class as nearly as can be, and with all clips whose names agree in
     the first group of `group_regex` on one side, be they of one class or of several.
 
     Clips in folders below a class folder are clips of the class. A list holds a Class/clip.avi per line, in any form
-    of `ListReader`.
+    of `ListReader`. Clips that can't be used, as `file_problems` says with `probe` and `workers`, are left out.
 
     Raises:
         FileNotFoundError: no such folder or list.
@@ -68,19 +85,24 @@ def manifest_from_folder(
     clips, others = _find_clips(videos, list(split_folders) or [videos])
     if nested := [clip for clip, folder in clips.items() if clip.parent != folder]:
         _refuse_deeper(videos, nested, clips)
-    if len({folder.name for folder in clips.values()}) < 2:
-        raise ManifestError(
-            f"{videos} should hold a folder of clips for each of at least two classes, as in "
-            f"{videos / 'class name' / 'clip.mp4'}; found {len(clips)} clips ({', '.join(sorted(VIDEO_SUFFIXES))})"
-        )
     labels = _labels(sorted({folder.name for folder in clips.values()}), label_style)
-    notes = []
+    bad = dict(zip(clips, file_problems(list(clips), probe=probe, workers=workers), strict=True))
+    problems = [
+        {"id": clip.stem, "path": clip.as_posix(), "label": labels[clips[clip].name], "problem": problem}
+        for clip, problem in bad.items()
+        if problem
+    ]
+    clips = {clip: folder for clip, folder in clips.items() if not bad[clip]}
+    notes = [problems_text(problems)] if problems else []
+    if len({folder.name for folder in clips.values()}) < 2:
+        raise ManifestError("; ".join([_too_few_classes(videos, clips, others), *notes]))
     if nested:
         first = nested[0].relative_to(videos)
         notes.append(f"{len(nested)} clips lie in folders of their class folder, first {first}, and are of that class")
     if others:
-        first = others[0].relative_to(videos)
-        notes.append(f"{len(others)} files or folders that are no clips or have none were left out, first {first}")
+        what = "file or folder left out, which is" if len(others) == 1 else "files or folders left out, which are"
+        names = few_names(sorted(path.relative_to(videos).as_posix() for path in others))
+        notes.append(f"{len(others)} {what} no clip of a class{names}")
     if lists:
         splits = _splits_from_lists(clips, lists, notes)
     elif split_folders:
@@ -94,7 +116,9 @@ def manifest_from_folder(
         {"id": clip_id, "path": clip.as_posix(), "label": labels[clips[clip].name], "split": splits[clip]}
         for clip_id, clip in zip(ids, listed, strict=True)
     ]
-    return FolderClips(rows, _summary(rows, [*notes, *notes_on(rows)]))
+    copies = copies_among(rows)
+    notes += notes_on(rows, copies)
+    return Checked(rows, problems, probe, notes, copies), _summary(rows, notes)
 
 
 def _split_folders(videos: Path) -> dict[Path, str]:
@@ -153,6 +177,25 @@ def _refuse_deeper(videos: Path, nested: Sequence[Path], clips: Mapping[Path, Pa
         )
 
 
+def _too_few_classes(videos: Path, clips: Mapping[Path, Path], others: Sequence[Path]) -> str:
+    """What to do where clips lie in one folder, or in none."""
+    flat = sum(path.parent == videos and _is_clip(path) for path in others)
+    if flat and not clips:
+        lie = "1 clip lies" if flat == 1 else f"{flat} clips lie"
+        return (
+            f"{lie} directly in {videos}; move each into a folder named for its class: "
+            f"mkdir {videos / 'CLASS'} && mv {videos / 'CLIP'} {videos / 'CLASS'}"
+        )
+    empty = [folder.name for folder in others if folder.is_dir() and not folder.name.startswith(".")]
+    if clips and empty:
+        filled = next(iter(clips.values()))
+        return f"only {filled} holds clips that can be used; put clips into the other class folders{few_names(empty)}"
+    return (
+        f"{videos} should hold a folder of clips for each of at least two classes, as in "
+        f"{videos / 'class name' / 'clip.mp4'}; found {len(clips)} clips ({', '.join(sorted(VIDEO_SUFFIXES))})"
+    )
+
+
 def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes: list[str]) -> dict[Path, str]:
     """The split of each clip that is in a list; what is left out is added to the notes."""
     reader = ListReader(clips)
@@ -161,6 +204,10 @@ def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes
         text = read_text(path, f"correct --{split}-list")
         entries = {at: line for at, line in enumerate(re.split(r"\r\n|\r|\n", text), 1) if line.strip()}
         named = {at: reader.clip(line, f"{path}, line {at}") for at, line in entries.items()}
+        top = next(iter(entries), None)
+        if top and not named[top] and len(entries) > 1 and is_heading(entries[top]):
+            notes.append(f"line {top} of {path.name}, {entries[top].strip()!r}, looks like a heading and was left out")
+            del entries[top], named[top]
         found = [clip for clip in named.values() if clip]
         absent = [entries[at].strip() for at, clip in named.items() if not clip]
         if not found:
@@ -173,10 +220,10 @@ def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes
             raise ManifestError(f"{path}: {twice[0].name} is also in the {splits[twice[0]]} list")
         splits |= dict.fromkeys(found, split)
         if absent:
-            told = f"{len(absent)} of {len(entries)} entries of {path.name} are not in the folder, first {absent[0]!r}"
-            notes.append(told)
-    if len(splits) < len(clips):
-        notes.append(f"{len(clips) - len(splits)} clips are in no list and were left out")
+            names = few_names([repr(line) for line in absent])
+            notes.append(f"{len(absent)} of {len(entries)} entries of {path.name} are not in the folder{names}")
+    if unlisted := len(clips) - len(splits):
+        notes.append(f"{unlisted} clip{' is' if unlisted == 1 else 's are'} in no list and left out")
     return splits
 
 
@@ -231,8 +278,19 @@ def _labels(names: Sequence[str], label_style: str) -> dict[str, str]:
 
 def _summary(rows: Sequence[dict[str, str]], notes: Sequence[str]) -> str:
     counts, labels = split_counts(rows, "split"), {row["label"] for row in rows}
+    size = Counter(row["label"] for row in rows)
+    alone = sorted(row["label"] for row in rows if size[row["label"]] == 1 and row["split"] == "train")
+    alone = alone if "test" in counts else []
     lines = [f"{len(rows):,} clips of {len(labels)} classes: {counts_text(counts)}", *notes]
+    if len(alone) == 1:
+        lines.append(f"class {alone[0]!r} has 1 clip: it is trained on and never tested; add one")
+    elif alone:
+        names = few_names([repr(label) for label in alone])
+        lines.append(f"{len(alone)} classes have 1 clip each, which is trained on and never tested; add one{names}")
     for split in counts:
-        if absent := sorted(labels - {row["label"] for row in rows if row["split"] == split}):
-            lines.append(f"{len(absent)} classes have no {split} clip, first {absent[0]!r}")
+        absent = labels - {row["label"] for row in rows if row["split"] == split} - set(alone)
+        if absent:
+            has = "class has" if len(absent) == 1 else "classes have"
+            names = few_names([repr(label) for label in sorted(absent)])
+            lines.append(f"{len(absent)} {has} no {split} clip{names}")
     return "\n".join(lines)

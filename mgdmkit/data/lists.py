@@ -49,6 +49,32 @@ class ListReader:
         return parts[-1:] if len(parts) < 2 or parts[-2] not in self.classes else []
 
 
+HEADINGS = {
+    *(
+        "video",
+        "videos",
+        "clip",
+        "clips",
+        "file",
+        "files",
+        "path",
+        "paths",
+        "filename",
+        "name",
+        "id",
+        "label",
+        "labels",
+    ),
+    *("class", "classes", "split", "category", "action", "frames", "num_frames", "index", "video_id", "class_id"),
+}
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line of a list names its columns: "video;class"."""
+    words = re.split(r"[\s,;\"']+", line.lower().strip(" \t,;\"'"))
+    return set(words) <= HEADINGS
+
+
 def _plain(name: str) -> str:
     """Accents in one form: archives from a Mac have another."""
     return unicodedata.normalize("NFC", name)

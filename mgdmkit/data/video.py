@@ -30,7 +30,7 @@ from mgdmkit.config import check_choice
 
 Mode = Literal["center", "random"]
 
-_MEND = "replace the file, or leave the clip out (of the manifest, where one lists it)"
+_MEND = "replace the file, or leave the clip out"
 
 
 class VideoError(Exception):

@@ -280,7 +280,8 @@ def _configuration(clip: str) -> dict:
         try:
             return open_clip.get_model_config(f"local-dir:{clip}")
         except (OSError, ValueError) as error:
-            raise ValueError(f"{clip} holds no CLIP ({error}); make one with `mgdm clip --out {clip}`") from error
+            cure = f"make one with `mgdm clip --manifest MANIFEST.csv --out {clip}`"
+            raise ValueError(f"{clip} holds no CLIP ({error}); {cure}") from error
     if open_clip_name(clip) in open_clip.list_models():
         return open_clip.get_model_config(open_clip_name(clip))
     transformers = [name for name in open_clip.list_models() if name.startswith("ViT-")]  # what can be counted

@@ -192,8 +192,11 @@ def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEv
     if own["classes"] != asked["classes"]:
         other = [label for label in asked["classes"] if label not in own["classes"]]
         first = f", first {other[0]!r}" if other else ""
+        n, own_n = len(asked["classes"]), len(own["classes"])
         told.append(
-            f"{len(asked['classes'])} classes, {len(other)} of them new{first}, for the run's {len(own['classes'])}"
+            f"none of these {n} classes was trained{first}; the run was trained on {own_n} others"
+            if len(other) == n
+            else f"{n} classes, {len(other)} of them new{first}, for the run's {own_n}"
         )
     if own["prompt"] != asked["prompt"]:
         told.append(f"the prompt {asked['prompt']!r} for {own['prompt']!r}")

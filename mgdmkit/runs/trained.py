@@ -9,10 +9,10 @@ import torch
 from mgdmkit.config import MGDMConfig
 from mgdmkit.files import write_text_atomic
 from mgdmkit.model import MGDM
-from mgdmkit.runs.folder import FolderError, load_tensors, read_json, reading
+from mgdmkit.runs.folder import FolderError, did_you_mean, load_tensors, read_json, reading
 from mgdmkit.runs.processes import choose_device
 
-ANEW = "put back a good copy, or train into another folder with `mgdm train --out`"
+ANEW = "put back a good copy, or train into another folder with `mgdm train small --features FEATURES --out RUN`"
 """The cure for what only a new training writes."""
 
 
@@ -27,7 +27,9 @@ def load_model(run: Path, device: str = "cpu") -> MGDM:
     """The trained model of a run folder, ready for inference; `FolderError` without one, or for damaged files."""
     path = run / "model.safetensors"
     if not path.is_file():
-        raise FolderError(f"{run} holds no trained model (model.safetensors); train it with `mgdm train --out {run}`")
+        cure = did_you_mean(sorted(found.parent for found in run.glob("*/model.safetensors")))
+        cure = cure or f"; train it with `mgdm train small --features FEATURES --mined NEGATIVES.csv --out {run}`"
+        raise FolderError(f"{run} holds no trained model (model.safetensors){cure}")
     made = read_run(run)
     with reading(run / "config.json", ANEW):
         model = MGDM(MGDMConfig.from_dict(made["model"]))

@@ -71,7 +71,10 @@ def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined
     if config.negatives == "random":
         return random_negatives(labels, num_labels, config.k, torch.Generator().manual_seed(config.seed))
     if mined is None:
-        raise ValueError(f"k={config.k} {config.negatives} negatives need mined ones; run `mgdm mine` first")
+        raise ValueError(
+            f"k={config.k} {config.negatives} negatives need mined ones, which "
+            f"`mgdm mine --features FEATURES --out NEGATIVES.csv` makes"
+        )
     if config.negatives == "adaptive":
         return adaptive(mined, config.k, config.margin)
     return select(mined, config.k, config.negatives)

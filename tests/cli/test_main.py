@@ -165,6 +165,76 @@ def test_help_of_every_command(command):
     assert [word for word in HELP[command] if word not in text] == []
 
 
+def test_the_list_of_commands_has_one_summary_for_each():
+    text = " ".join(" ".join(mgdm("--help").out).replace("│", " ").split())
+    for summary in (
+        "List the clips of a folder",
+        "Train MGDM on stored",
+        "Train CLIP's image encoder",
+        "Train grids of",
+    ):
+        assert summary in text
+    assert "Each official split needs its own CLIP" not in text
+    assert "Each official split needs its own CLIP" in " ".join(" ".join(mgdm("clip --help").out).split())
+    text = " ".join(" ".join(mgdm("train --help").out).replace("│", " ").split())
+    assert "• paper As the paper does" in text and "• small A small model" in text
+
+
+def test_without_its_packages_the_kit_says_which_python_to_use(tmp_path):
+    """An interpreter that finds the standard library and the kit, and nothing else."""
+    root = str(Path(mgdmkit.__file__).parents[1])
+    code = f"import runpy, sys; sys.path.insert(0, {root!r}); runpy.run_module('mgdmkit')"
+    ended = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert ended.stderr.startswith("mgdmkit's packages are not in this Python (tyro is missing from ")
+    assert "use .venv/bin/python, or see docs/install.md" in ended.stderr
+
+
+@pytest.mark.parametrize("option", ["mine --features", "train small --features", "clip --manifest"])
+def test_a_missing_input_is_refused_before_anything_heavy_is_imported(option, tmp_path):
+    words = [*option.split(), str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    code = (
+        f"import sys; sys.argv = {['mgdm', *words]!r}\n"
+        "from mgdmkit.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.split() == ["2", "False"] and f" at {tmp_path}/none; " in ended.stderr
+
+
+def test_predict_of_a_folder_names_its_clips(job, clips):
+    ended = mgdm("predict --run {job}/run {clips}/OpenDoor {clips} --device cpu", job=job, clips=clips)
+    assert ended.status == 2 and "manifest" not in ended.err
+    first, second, last = [line for line in ended.err.splitlines() if line.startswith("mgdm: ")]
+    assert first == f"mgdm: {clips}/OpenDoor is a folder; give its clips: {clips}/OpenDoor/*.mp4"
+    assert second.endswith(f"its clips lie in folders, such as {clips}/OpenDoor; give {clips}/OpenDoor/*")
+    assert last == "mgdm: 2 of 2 clips could not be read"
+
+
+def test_features_into_those_of_other_clips_say_what_differs(job, clips, tmp_path):
+    lines = (job / "data.csv").read_text().splitlines()
+    fewer = job.parent / "fewer.csv"
+    fewer.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    command = JOB["features"][1].replace("{job}/data.csv", str(fewer))
+    ended = mgdm(command, job=job)
+    first = lines[1].split(",")[0]
+    assert ended.status == 2 and "clips_fingerprint is" not in ended.err
+    assert f"8 clips there, 7 here, first difference {first}" in ended.err
+
+
+def test_a_run_on_classes_that_it_never_saw_is_told(job, clips, tmp_path):
+    text = (job / "data.csv").read_text()
+    other = job.parent / "other.csv"
+    other.write_text(text.replace("open door", "fly a kite").replace("close door", "read a book"))
+    options = "--frames 4 --workers 0"
+    made = mgdm(f"features --manifest {other} --clip {{job}}/clip --out {{out}}/f {options}", job=job, out=tmp_path)
+    assert made.status == 0, made.err
+    ended = mgdm("evaluate --features {out}/f --run {job}/run --device cpu", job=job, out=tmp_path)
+    told = "none of these 2 classes was trained, first 'fly a kite'; the run was trained on 2 others"
+    assert ended.status == 0 and told in ended.out[0]
+    Path(ended.out[-1].removeprefix("scores: ")).unlink()
+
+
 def test_the_package_runs_as_a_module():
     ended = subprocess.run([sys.executable, "-m", "mgdmkit", "--help"], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -209,19 +279,27 @@ MISTAKES = {
     "clip --manifest {out}/none.csv --out {out}/clip": "no manifest at {out}/none.csv; `mgdm manifest",
     "manifest folder --videos {out}/none --out {out}/m.csv": "{out}/none",
     "features --manifest {job}/data.csv --clip {out}/none --out {out}/f": "neither a folder with a CLIP nor a model",
+    "features --manifest {job}/data.csv --clip {job}/clp --out {out}/f": "; did you mean {job}/clip?",
+    "features --manifest {job}/data.csv --clip {job} --out {out}/f": "did you mean {job}/clip?",
+    "features --manifest {job}/data.csv --clip {job}/clip --out {job} --frames 4": "holds something else (clip, da",
     "features --manifest {job}/data.csv --clip {job}/run --out {out}/f": "{job}/run holds no CLIP",
     "features --manifest {job}/data.csv --clip {job}/clip --out {job}/features": "frames is 4 there, 16 here",
     "features --manifest {job}/data.csv --clip {job}/clip --out {job}/data.csv/f": "{job}/data.csv",
-    "mine --features {out}/none --out {out}/n.csv": "no features at {out}/none; make them with `mgdm features",
+    "mine --features {out}/none --out {out}/n.csv": "no features at {out}/none; make them with `mgdm features --ma",
+    "train small --features {job}/features --out {out}/r --mined {out}/n": "`mgdm mine --features FEATURES --out {out}",
     "mine --features {job}/features --out {out}/n.csv --depth 0": "depth=0: a corpus of 2 labels offers 1 to 1",
     "mine --features {job}/features --out {out}/n.csv --depth 2": "depth=2: a corpus of 2 labels offers 1 to 1",
-    "train small --features {job}/features --out {out}/run": "need mined ones; run `mgdm mine` first",
-    "train small --features {job}/features --out {out}/run --mined {job}/negatives.csv": "k=3 (top) needs negatives",
+    "train small --features {job}/features --out {out}/run": "give --mined {job}/negatives.csv, made by `mgdm mine "
+    "--features {job}/features --out {job}/negatives.csv`",
+    "train small --features {job}/features --out {out}/run --mined {job}/negatives.csv": "k=3: 2 classes have 1 other; "
+    "give --k 1 or less, or mine more labels: `mgdm mine --features {job}/features --corpus CORPUS --out NEW.csv`",
     "train small --features {job}/features --out {out}/run --k 0 --dim 64": "the features have 128; leave --dim out",
     "features --manifest {job}/data.csv --clip {job}/clip --pretrained openai --out {out}/f": "--pretrained openai out",
     "evaluate --features {job}/features --inference rerank": "--inference rerank needs a --run",
     "train small --features {job}/features --out {out}/run --attention dot --attention-temperature 1": "has no effect",
     "evaluate --features {job}/features --run {out}/none": "{out}/none holds no trained model",
+    "evaluate --features {job}/features --run {job}": "{job} holds no trained model (model.safetensors); did you mean "
+    "{job}/run?",
     "evaluate --features {job}/features --run {job}/run --split val": "there are ['test', 'train']",
 }
 
@@ -250,7 +328,9 @@ def test_a_mistake_is_one_message_and_status_2(command, job, tmp_path):
         ),
         ("train small --features {out} --out {out}/run --negatives hard", "hard"),
         ("mine --out {out}/n.csv", "--features"),
-        ("manifset", "manifset"),
+        ("manifset", "mgdm: there is no command 'manifset'; did you mean `mgdm manifest`?"),
+        ("notebook --only 01", "did you mean `mgdm notebooks`?"),
+        ("zzz", "there is no command 'zzz'; there are toy, manifest,"),
         ("train", "paper"),
     ],
 )

@@ -249,7 +249,7 @@ def test_unknown_models_and_tags_are_told_from_the_known_ones(tiny):
 
 
 def test_a_folder_without_a_clip_says_what_should_be_there(folder, tmp_path):
-    with pytest.raises(ClipWeightsError, match=r"holds no CLIP: open_clip_config\.json.*mgdm clip --out"):
+    with pytest.raises(ClipWeightsError, match=r"holds no CLIP: open_clip_config\.json.*mgdm clip --manifest"):
         load_clip(str(tmp_path))
     # What an interrupted training leaves: open_clip would take the configuration and random weights.
     (tmp_path / "open_clip_config.json").write_text((folder / "open_clip_config.json").read_text())

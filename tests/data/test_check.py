@@ -132,7 +132,7 @@ def test_the_csv_command(rows, tmp_path, monkeypatch, capsys):
     assert mgdm(monkeypatch, "manifest", "csv", "--manifest", path) == 2
     assert "x.avi (missing); --out FILE keeps the others" in capsys.readouterr().err
     assert mgdm(monkeypatch, "manifest", "csv", "--manifest", path, "--out", tmp_path / "n.csv") == 0
-    assert "1 clips left out (1 missing), first x.avi (missing)" in capsys.readouterr().out
+    assert "1 clip left out: x.avi (missing)" in capsys.readouterr().out
 
 
 def test_the_ucf101_command(tmp_path, monkeypatch, capsys):

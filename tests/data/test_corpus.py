@@ -89,7 +89,7 @@ def test_csv_and_text_files_are_read(tmp_path):
 
 def test_what_is_no_corpus_is_told(tmp_path):
     path = tmp_path / "c.csv"
-    with pytest.raises(FileNotFoundError, match=r"no file at .*c\.csv; make it with `mgdm corpus`"):
+    with pytest.raises(FileNotFoundError, match=r"no file at .*c\.csv; make it with `mgdm corpus --datasets "):
         read_corpus(path)
     path.write_text("name;text\na;b\n")
     with pytest.raises(ValueError, match=r"c\.csv lacks the column 'label'; its first line has 'name', 'text'"):

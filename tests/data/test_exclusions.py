@@ -86,7 +86,7 @@ def test_a_list_of_exclusions_needs_its_columns(tmp_path):
     (tmp_path / "near.csv").write_text("label_a,label_b\na,b\n")
     with pytest.raises(ValueError, match=r"near\.csv lacks the column 'exclude'"):
         read_exclusions(tmp_path / "near.csv")
-    with pytest.raises(FileNotFoundError, match="make it with `mgdm near`"):
+    with pytest.raises(FileNotFoundError, match="make it with `mgdm near --corpus CORPUS --clip CLIP --out /"):
         read_exclusions(tmp_path / "none.csv")
 
 

@@ -1,10 +1,13 @@
 """How a folder of clips becomes a manifest."""
 
+import csv
 from collections import Counter
 
 import pytest
+from conftest import write_video
+from shell import mgdm
 
-from mgdmkit.data.folder import manifest_from_folder
+from mgdmkit.data.folder import check_folder, manifest_from_folder
 from mgdmkit.data.manifest import ManifestError, read_manifest, write_manifest
 
 
@@ -14,7 +17,8 @@ def folder_of_clips(root, classes=("BrushHair", "tai_chi"), groups=5, per_group=
         folder.mkdir(parents=True)
         for group in range(groups):
             for c in range(per_group):
-                (folder / f"v_{name}_g{group:02d}_c{c}([!#&;).AVI").touch()
+                clip = folder / f"v_{name}_g{group:02d}_c{c}([!#&;).AVI"
+                clip.write_text(f"{above} {clip.name}")  # no two alike, none empty
     return root
 
 
@@ -49,8 +53,9 @@ def test_given_lists_decide_and_what_is_left_out_is_said(tmp_path):
     assert [(row["label"], row["split"]) for row in rows] == [("BrushHair", "train"), ("tai_chi", "test")]
     assert "1 of 2 entries of train.txt are not in the folder" in summary
     assert "2 clips are in no list" in summary
-    assert "1 files or folders that are no clips or have none were left out, first BrushHair/notes.txt" in summary
-    assert "1 classes have no test clip, first 'BrushHair'" in summary
+    assert "1 file or folder left out, which is no clip of a class: BrushHair/notes.txt" in summary
+    assert "1 class has no train clip: 'tai_chi'" in summary
+    assert "class 'BrushHair' has 1 clip: it is trained on and never tested; add one" in summary
     train.write_text(train.read_text(), encoding="utf-8-sig")  # as an editor on Windows saves it
     assert manifest_from_folder(videos, train_list=train, test_list=test, label_style="raw").rows == rows
     test.write_text("nothing/there.avi\n")
@@ -79,10 +84,15 @@ def test_what_is_no_clip_is_said(tmp_path):
     videos = folder_of_clips(tmp_path, groups=2)
     for name in ("top.avi", "BrushHair/._x.avi", "tai_chi/deep/x.avi", "nothing/readme.txt", ".trash/x.avi"):
         (videos / name).parent.mkdir(exist_ok=True)
-        (videos / name).touch()
+        (videos / name).write_text(name)
     rows, summary = manifest_from_folder(videos)
     assert len(rows) == 9 and {row["label"] for row in rows} == {"brush hair", "tai chi"}
-    assert "4 files or folders that are no clips" in summary
+    told = "4 files or folders left out, which are no clip of a class: .trash, BrushHair/._x.avi, nothing, top.avi"
+    assert told in summary.splitlines()
+    for i in range(2):
+        (videos / f"{i}.txt").touch()
+    told = "6 files or folders left out, which are no clip of a class, first .trash"
+    assert told in manifest_from_folder(videos).summary.splitlines(), "of many only the first"
     assert "1 clips lie in folders of their class folder, first tai_chi/deep/x.avi, and are of that class" in summary
 
 
@@ -134,11 +144,82 @@ def test_one_clip_in_two_splits_or_classes_is_told(tmp_path):
     others[-1].unlink()
     others[-1].symlink_to(third)  # test/tai_chi and train/tai_chi
     summary = manifest_from_folder(tmp_path).summary
-    told = f"1 clips have a copy in another split or class, first {third} (tai chi, test) and {others[-1]} (tai chi, t"
+    told = f"1 clip has a copy in another split: {third} (tai chi, test) and {others[-1]} (tai chi, train): a score on"
     assert told in summary
     others[0].write_bytes(b"y")
     second.write_bytes(b"y")  # test/BrushHair and test/tai_chi
-    assert "2 clips have a copy" in manifest_from_folder(tmp_path).summary
+    checked, summary = check_folder(tmp_path)
+    told = (
+        f"1 clip has a copy in another class: {second} (brush hair, test) and {others[0]} (tai chi, test): the two la"
+    )
+    assert "1 clip has a copy in another split" in summary and told in summary
+    assert len(checked.copies) == 4 and {row["copy"] for row in checked.copies} == {"1", "2"}
+
+
+def test_copies_in_two_classes_contradict_and_are_all_listed(tmp_path):
+    videos, out = folder_of_clips(tmp_path / "v", groups=2, per_group=1), tmp_path / "m.csv"
+    first, _, *more = sorted(videos.rglob("*.AVI"))
+    command = f"manifest folder --videos {videos} --out {out}"
+    assert mgdm(command).status == 0 and not (tmp_path / "m.copies.csv").exists()
+    for clip in more:
+        clip.write_bytes(first.read_bytes())
+    told = mgdm(command + " --test-fraction 0").out
+    pair = f"{first} (brush hair, train) and {more[0]} (tai chi, train)"
+    assert (
+        f"1 clip has a copy in another class: {pair}: the two labels contradict each other; delete one of each" in told
+    )
+    assert f"all copies: {tmp_path / 'm.copies.csv'}" in told
+    with (tmp_path / "m.copies.csv").open(newline="") as file:
+        rows = [(row["copy"], row["path"], row["label"], row["split"]) for row in csv.DictReader(file)]
+    assert rows == [
+        ("1", str(first), "brush hair", "train"),
+        *[("1", str(clip), "tai chi", "train") for clip in more],
+    ]
+    for i, clip in enumerate(more):
+        clip.write_text(str(i))
+    assert mgdm(command).status == 0 and not (tmp_path / "m.copies.csv").exists(), "an old list does not stay"
+
+
+def test_empty_and_damaged_clips_are_left_out_by_name(tmp_path):
+    for i in range(3):
+        for name in ("a", "b"):
+            (tmp_path / "v" / name).mkdir(parents=True, exist_ok=True)
+            write_video(tmp_path / "v" / name / f"{name}{i}.mp4", 3 + i)
+    empty, bad = tmp_path / "v" / "a" / "x.mp4", tmp_path / "v" / "b" / "y.mp4"
+    empty.touch()
+    bad.write_bytes(b"no video")
+    command = f"manifest folder --videos {tmp_path}/v --out {tmp_path}/m.csv"
+    told = mgdm(command).out
+    assert told[0].startswith("7 clips of 2 classes") and f"1 clip left out: {empty} (empty, 0 bytes)" in told
+    told = mgdm(command + " --probe --workers 1").out
+    assert told[0].startswith("6 clips of 2 classes")
+    assert told[1].startswith(f"2 clips left out: {empty} (empty, 0 bytes), {bad} (unreadable: ")
+    assert f"all left out: {tmp_path / 'm.missing.csv'}" in told
+    assert (tmp_path / "m.missing.csv").read_text().count("\n") == 3
+
+
+def test_classes_of_one_clip_are_told(tmp_path):
+    folder_of_clips(tmp_path, classes=("run",), groups=2)
+    for name in ("jump", "walk"):
+        folder_of_clips(tmp_path, classes=(name,), groups=1, per_group=1)
+    told = manifest_from_folder(tmp_path).summary.splitlines()
+    assert told[1:] == ["2 classes have 1 clip each, which is trained on and never tested; add one: 'jump', 'walk'"]
+    assert len(manifest_from_folder(tmp_path, test_fraction=0).summary.splitlines()) == 1
+
+
+def test_a_folder_without_two_filled_classes_says_what_to_move(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_text(name)
+    told = (
+        rf"^2 clips lie directly in {tmp_path}; move each into a folder named for its class: mkdir {tmp_path}/CLASS &"
+    )
+    with pytest.raises(ManifestError, match=told):
+        manifest_from_folder(tmp_path)
+    folder_of_clips(tmp_path / "v", classes=("run",))
+    (tmp_path / "v" / "jump").mkdir()
+    told = rf"^only {tmp_path}/v/run holds clips that can be used; put clips into the other class folders: jump$"
+    with pytest.raises(ManifestError, match=told):
+        manifest_from_folder(tmp_path / "v")
 
 
 def test_helpful_errors(tmp_path):

@@ -69,12 +69,15 @@ def test_a_line_that_may_name_two_is_refused(reader):
 def test_a_list_in_utf16_and_one_that_names_nothing(tmp_path):
     for path in CLIPS:
         (tmp_path / "v" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "v" / path).touch()
+        (tmp_path / "v" / path).write_text(path)
     path = tmp_path / "train.txt"
     path.write_bytes("path,label\r\nArchery/a.avi,0\r\ntai chi/caf\u00e9.avi,1\r\n".encode("utf-16"))
     rows, summary = manifest_from_folder(tmp_path / "v", train_list=path)
     assert [row["path"].removeprefix(f"{tmp_path}/v/") for row in rows] == [CLIPS[3], CLIPS[6]]
-    assert "1 of 3 entries of train.txt are not in the folder, first 'path,label'" in summary
+    assert "line 1 of train.txt, 'path,label', looks like a heading and was left out" in summary.splitlines()
+    path.write_text("notes\nArchery/a.avi,0\n")
+    told = "1 of 2 entries of train.txt are not in the folder: 'notes'"
+    assert told in manifest_from_folder(tmp_path / "v", train_list=path).summary.splitlines(), "a word, but no heading"
     path.write_text("video7 0\n")
     told = r"none of its 1 entries is in the folder. One of them is 'video7 0', a clip there is 'Archery/a b.mp4'; an"
     with pytest.raises(ManifestError, match=told):

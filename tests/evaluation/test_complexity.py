@@ -207,7 +207,7 @@ def test_an_unknown_name_is_told_with_near_ones_and_how_to_list_all():
 
 
 def test_a_folder_without_a_clip(tmp_path):
-    with pytest.raises(ValueError, match=rf"{tmp_path} holds no CLIP .*open_clip_config.json.*mgdm clip --out"):
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds no CLIP .*open_clip_config.json.*mgdm clip --manifest"):
         table8(str(tmp_path))
     (tmp_path / "open_clip_config.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"{tmp_path} holds no CLIP"):

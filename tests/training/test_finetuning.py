@@ -396,7 +396,10 @@ def test_from_the_shell_to_a_score(clip, table, features, tmp_path, monkeypatch,
         ("evaluate --run {run} --features {features} --manifest {table}", "give either --features or"),
         ("evaluate --manifest {table}", "--manifest is for a --run made by `mgdm finetune`"),
         ("finetune small --manifest {table} --clip {clip} --out {new} --k 0 --dim 99", "--dim 99: this CLIP has 32"),
-        ("finetune small --manifest {table} --clip {clip} --out {new}", "run `mgdm mine` first"),
+        (
+            "finetune small --manifest {table} --clip {clip} --out {new}",
+            "`mgdm mine --features FEATURES --out",
+        ),
         ("finetune small --manifest {table} --clip {clip} --out {new} --k 0 --freeze 9", "has 3 blocks"),
     ],
 )
