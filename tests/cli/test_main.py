@@ -107,11 +107,29 @@ def test_frozen_clip_is_scored_where_no_run_is_given(job, tmp_path):
     path = job / "features" / "scores-train.json"
     assert (ended.status, ended.out[-1]) == (0, f"scores: {path}")
     value = json.loads(path.read_text(encoding="utf-8"))["top1"]
-    path.unlink()
+    table = job / "features" / "confusion-train.csv"
+    with table.open(newline="", encoding="utf-8") as file:
+        header, *counts = csv.reader(file)
+    assert header == ["label (rows: true, columns: predicted)", "close door", "open door"]
+    assert [sum(map(int, row[1:])) for row in counts] == [3, 3]
+    assert ended.out[1] == "chance: Top-1 50.0%", "of two classes there is no Top-5"
+    assert "frozen" not in " ".join(ended.out), "it is what was scored"
+    path.unlink(), table.unlink()
     assert value["n"] == 6 and ended.out[0].startswith(f"Top-1 {100 * value['value']:.1f}% [")
     assert "(N = 6)" in ended.out[0]
     mined = mgdm("mine --features {job}/features --out {out}/n.csv --depth 1", job=job, out=tmp_path)
     assert mined.out[0].startswith("8 clips; frozen CLIP ranks the true label first for ")
+
+
+def test_a_run_is_told_beside_chance_and_frozen_clip_with_what_it_confuses(job):
+    ended = mgdm("evaluate --features {job}/features --run {job}/run --device cpu", job=job)
+    _, chance, frozen, *confused, table, _ = ended.out
+    assert (chance, table) == ("chance: Top-1 50.0%", f"confusion: {job}/run/confusion-test.csv")
+    assert re.fullmatch(r"frozen CLIP on the same clips: Top-1 (0|50|100)\.0% \[.*\] \(N = 2\)", frozen)
+    confusion = json.loads((job / "run" / "scores-test.json").read_text(encoding="utf-8"))["confusion"]
+    told = {"close door -> open door: 1 of 1": confusion[0][1], "open door -> close door: 1 of 1": confusion[1][0]}
+    head = ["largest confusions, true -> predicted:"] if any(told.values()) else []
+    assert confused == head + [f"  {line}" for line, n in told.items() if n]
 
 
 def test_training_without_negatives_needs_no_mined_ones(job, tmp_path):
