@@ -168,7 +168,7 @@ def count_mined(file: Path) -> Iterator[None]:
     clips, original = [], mgdmkit.experiments.pipeline.mine_negatives
 
     def counted(frame_features: Tensor, *args, **options):
-        clips.append(len(frame_features))
+        clips.append(len(range(len(frame_features))[options["rows"]]))
         return original(frame_features, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -67,8 +67,8 @@ def main() -> None:
                 _run()
             else:
                 _run_together()
-        except KeyboardInterrupt:
-            sys.exit("stopped; the same command continues")
+        except KeyboardInterrupt as stop:
+            sys.exit(f"stopped{': ' if str(stop) else ''}{stop}; the same command continues")
         except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
             message = _out_of_memory(error) or _system_says(error)
             message = message or (str(error) if isinstance(error, _user_errors()) else None)

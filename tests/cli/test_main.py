@@ -307,7 +307,7 @@ def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypa
     monkeypatch.setattr(mgdmkit.clip.features._ClipFrames, "__getitem__", interrupted)
     command = JOB["features"][1].replace("{job}/features", "{out}")
     ended = mgdm(command, job=job, out=tmp_path)
-    assert ended.status == "stopped; the same command continues"
+    assert ended.status == "stopped: 0 of 8 clips are done; the same command continues"
     monkeypatch.undo()
     assert mgdm(command, job=job, out=tmp_path).status == 0
     assert torch.equal(load_features(tmp_path).frame_features[:], load_features(job / "features").frame_features[:])
