@@ -1,7 +1,8 @@
 """`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
 
-Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
-Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
+Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is;
+many add the command that usually follows. Under torchrun processes share `features`, `train`, `finetune`, `evaluate`
+and `reproduce`, see docs/scale.md.
 """
 
 import errno

@@ -44,7 +44,8 @@ def folder(
     rows, summary = manifest_from_folder(videos, label_style=labels, **asdict(split))
     write_manifest(out, rows)
     print(summary)
-    done("manifest", out)
+    weights = ("--clip", "ViT-B-32", "--pretrained", "openai")
+    done("manifest", out, "features", "--manifest", out, *weights, "--out", out.parent / "features")
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,16 @@ JOB = {
 }
 
 
+NEXT = {
+    "manifest": "next: mgdm features --manifest {job}/data.csv --clip ViT-B-32 --pretrained openai "
+    "--out {job}/features",
+    "small CLIP": "next: mgdm features --manifest {job}/data.csv --clip {job}/clip --out {job}/features",
+    "features": "next: mgdm mine --features {job}/features --out {job}/negatives.csv",
+    "negatives": "next: mgdm train small --k 1 --features {job}/features --mined {job}/negatives.csv --out {job}/k1",
+    "run": "next: mgdm evaluate --features {job}/features --run {job}/run",
+}
+
+
 @pytest.fixture(scope="module")
 def job(clips, tmp_path_factory) -> Path:
     """The folder of a whole job, from somebody's clips to scores. Read only."""
@@ -64,7 +74,9 @@ def job(clips, tmp_path_factory) -> Path:
     for what, (result, command) in JOB.items():
         ended = mgdm(command, clips=clips, job=folder)
         assert ended.status == 0, f"{what}: {ended.err}"
-        assert ended.out[-1] == f"{what}: {folder / result}", "the last line says where the result is"
+        *_, last, following = ended.out if what in NEXT else [*ended.out, ""]
+        assert last == f"{what}: {folder / result}", "the last line says where the result is"
+        assert following == NEXT.get(what, "").format(job=folder)
         assert (folder / result).exists()
     return folder
 
@@ -98,7 +110,7 @@ def test_a_command_given_twice_ends_alike_and_computes_nothing_anew(what, job, c
     monkeypatch.setattr(torch.Tensor, "backward", lambda *args: pytest.fail("trained again"))
     monkeypatch.setattr(mgdmkit.clip.features._ClipFrames, "__getitem__", lambda *args: pytest.fail("decoded again"))
     ended = mgdm(command, clips=clips, job=job)
-    assert (ended.status, ended.out[-1]) == (0, f"{what}: {job / result}")
+    assert (ended.status, ended.out[-1 - (what in NEXT)]) == (0, f"{what}: {job / result}")
     assert {path: path.read_bytes() for path in job.rglob("*") if path.is_file()} == before
 
 
@@ -135,7 +147,7 @@ def test_a_run_is_told_beside_chance_and_frozen_clip_with_what_it_confuses(job):
 def test_training_without_negatives_needs_no_mined_ones(job, tmp_path):
     command = "train paper --features {job}/features --out {out}/run --k 0 --epochs 1 --warmup-epochs 0 --device cpu"
     ended = mgdm(command + " --temporal-layers 1 --semantic-layers 1", job=job, out=tmp_path)
-    assert (ended.status, ended.out[-1]) == (0, f"run: {tmp_path / 'run'}")
+    assert (ended.status, ended.out[-2]) == (0, f"run: {tmp_path / 'run'}")
     assert read_run(tmp_path / "run")["train"]["lr"] == 5e-5, "the paper's recipe, not the small model's"
 
 
