@@ -2,13 +2,13 @@
 
     python benchmarks/contention.py --out results/contention.csv
 
-Work: a training step of the small model (k = 7, 32 videos), a step of the small CLIP's training (128 pictures), and
-encoding 16 clips with it. Each runs alone, beside one and two processes that only count, and beside a twin of itself,
-twice over:
+Work: a training step of the small model (k = 7, 32 videos), a step of the small CLIP's training with the worker that
+draws its stills, and the features of 16 clips with two workers that decode. Each runs alone, beside one and two
+processes that only count, and beside a twin of itself, twice over:
 
     spinning    torch's defaults: a thread per core, which waits for the others by spinning
-    shipped     as the kit starts it: waiting threads give the core back (OMP_WAIT_POLICY=PASSIVE), and the small model
-                trains on one thread
+    shipped     as the kit starts it: waiting threads give the core back (OMP_WAIT_POLICY=PASSIVE), and a small model
+                works on one thread
 
 What runs beside is started here, and all that is measured starts at one time, after a warm-up. `ms` is the median over
 the repeats of the time of a step; `slower` is that over the same work alone and as shipped. For two twins `ms` is
@@ -19,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -61,35 +62,49 @@ def training_step(threads_of_kit: bool) -> Callable[[], object]:
 
 
 def clip_step(threads_of_kit: bool) -> Callable[[], object]:
-    """A step of `mgdmkit.training.pretraining`."""
+    """A step of `mgdmkit.training.pretraining`, on stills that a worker draws meanwhile."""
     import torch
+    from open_clip.tokenizer import SimpleTokenizer
+    from torch.utils.data import Subset
 
+    from mgdmkit.clip.features import load_batches
     from mgdmkit.clip.small import new_small_clip
-    from mgdmkit.training.pretraining import contrastive_loss
+    from mgdmkit.runs.processes import threads_for
+    from mgdmkit.training.pretraining import PretrainConfig, StickStills, contrastive_loss, normalise
 
     model = new_small_clip(0).train()
-    size = model.visual.image_size[0] if isinstance(model.visual.image_size, tuple) else model.visual.image_size
-    pictures, tokens = torch.randn(128, 3, size, size), torch.randint(1, 999, (128, model.context_length))
+    tokenizer = SimpleTokenizer(context_length=model.context_length)
+    stills = load_batches(Subset(StickStills(PretrainConfig()), range(10_000)), workers=1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step() -> None:
+        pictures, captions = next(stills)
         optimizer.zero_grad(set_to_none=True)
-        contrastive_loss(model, pictures, tokens).backward()
+        contrastive_loss(model, normalise(pictures), tokenizer(captions)).backward()
         optimizer.step()
 
+    if threads_of_kit:
+        KEPT.enter_context(threads_for(model))
     return step
 
 
 def features_step(threads_of_kit: bool) -> Callable[[], object]:
-    """16 clips of 16 frames through the shipped CLIP."""
-    import torch
-
+    """16 clips of 16 frames through the shipped CLIP, while two workers decode the next ones."""
     from mgdmkit.clip.backbone import load_clip
-    from mgdmkit.clip.small import small_config
+    from mgdmkit.clip.features import _ClipFrames, in_two_parts, load_batches
+    from mgdmkit.data.manifest import read_manifest
+    from mgdmkit.experiments.pipeline import PRESETS
+    from mgdmkit.runs.processes import threads_for
+    from mgdmkit.stickactions.dataset import generate
 
-    clip, size = load_clip("small"), small_config()["model_cfg"]["vision_cfg"]["image_size"]
-    pictures = torch.randn(256, 3, size, size)
-    return lambda: clip.encode_image(pictures)
+    folder = KEPT.enter_context(tempfile.TemporaryDirectory())
+    paths = read_manifest(generate(Path(folder), PRESETS["smoke"].dataset)).video_paths
+    clip = load_clip("small")
+    cut, rest = in_two_parts(clip.preprocess)
+    decoded = load_batches(_ClipFrames(100 * paths, 16, cut, batch_size=16), workers=2)
+    if threads_of_kit:
+        KEPT.enter_context(threads_for(clip.model))
+    return lambda: clip.encode_image(rest(next(decoded).flatten(0, 1)))
 
 
 KEPT = ExitStack()

@@ -17,11 +17,17 @@ from mgdmkit.evaluation.scores import Interval, wilson
 from mgdmkit.experiments.grids import variant
 from mgdmkit.experiments.pipeline import prepare
 from mgdmkit.mining import zero_shot_logits
-from mgdmkit.plots.look import INK, LINES
+from mgdmkit.plots.look import INK, LINES, SMALL
 from mgdmkit.stickactions import reverse_of
 
+WHOLE = "whole MGDM (k = 7)"
 SEEDS = Path("results/story_runs.csv")
-ROWS = {"zero-shot CLIP": "zero-shot CLIP", "k0": "k = 0", "k3-top": "k = 3, hard", "k3-random": "k = 3, random"}
+ROWS = {
+    "zero-shot CLIP": "frozen CLIP",
+    "k0": "MGDM, no negatives",
+    "k3-top": "MGDM, 3 hard",
+    "k3-random": "MGDM, 3 random",
+}
 
 
 def seeds(ax: Axes, runs: pd.DataFrame) -> None:
@@ -34,7 +40,7 @@ def seeds(ax: Axes, runs: pd.DataFrame) -> None:
     ax.invert_yaxis()
     ax.grid(axis="x")
     n, count = int(runs["N"].iloc[0]), runs["seed"].nunique()
-    ax.set(xlabel=f"Top-1 in percent, N = {n}", title=f"{count} seeds, bar: mean")
+    ax.set(xlabel=f"Top-1, % of {n} clips", title=f"{count} seeds, and mean")
 
 
 def order(ax: Axes, shares: dict[str, Interval]) -> None:
@@ -48,7 +54,8 @@ def order(ax: Axes, shares: dict[str, Interval]) -> None:
     ax.set_yticks(range(len(shares)), shares)
     ax.set_ylim(len(shares) - 0.5, -0.6)
     n = next(iter(shares.values())).n
-    ax.set(xlim=(40, 90), xlabel=f"right of {n} clips, percent; dotted: a coin", title="which order is it?")
+    ax.set(xlim=(40, 90), xlabel=f"true label ahead, % of {n} clips", title="the action, or its reverse?")
+    ax.text(51, 2.5, "chance", fontsize=SMALL, va="center")
 
 
 def main(
@@ -67,7 +74,7 @@ def main(
     """
     prepared = prepare(root, preset)
     part = prepared.features.split("test")
-    models = {"whole MGDM, k = 7": {}, "without discriminator": {"discriminator": False}}
+    models = {WHOLE: {}, "without discriminator": {"discriminator": False}}
     models |= {"without representer": {"representer": False}}
     runs = {name: variant(k=7, **options).run(prepared, 0) for name, options in models.items()}
     zero_shot = zero_shot_logits(part.frame_features, part.text_features, part.logit_scale)
@@ -77,7 +84,7 @@ def main(
     ahead = {name: found[paired, part.labels[paired]] > found[paired, other[paired]] for name, found in logits.items()}
     shares = {name: wilson(int(right.sum()), len(right)) for name, right in ahead.items()}
     c = part.classes.index(label)
-    mended = (part.labels == c) & (zero_shot.argmax(dim=1) != c) & (logits["whole MGDM, k = 7"].argmax(dim=1) == c)
+    mended = (part.labels == c) & (zero_shot.argmax(dim=1) != c) & (logits[WHOLE].argmax(dim=1) == c)
     clip = int(mended.nonzero()[0])
 
     plots.style()
@@ -85,11 +92,12 @@ def main(
     strip, panels = figure.subfigures(2, 1, height_ratios=[1, 1.75])
     test = prepared.manifest.table.query("split == 'test'").reset_index()
     pictures = read_segments(prepared.manifest.path.parent / test["path"][clip], 8)
-    plots.frames(strip.subplots(1, 8), pictures, title=f"a test clip of “{label}”: its order tells it from its reverse")
+    title = f"a test clip of “{label}” that CLIP gets wrong and MGDM right: only the order of its frames tells"
+    plots.frames(strip.subplots(1, 8), pictures, title=title)
     axes = panels.subplots(1, 3, width_ratios=[1, 1.1, 0.9])
     best, found = zero_shot[clip].softmax(dim=0).topk(4)
-    plots.predictions(axes[0], [part.classes[i] for i in found.tolist()], best, label, title="what frozen CLIP sees")
-    axes[0].set_xlabel("score")
+    plots.predictions(axes[0], [part.classes[i] for i in found.tolist()], best, label, title="frozen CLIP's scores")
+    axes[0].set(xlabel="hatched: the true label", xlim=(0, 0.5))
     order(axes[1], shares)
     seeds(axes[2], pd.read_csv(SEEDS))
     plots.save(figure, out, dpi=180)

@@ -354,7 +354,7 @@ def with_opencv(path: Path, seek: bool = True) -> Sequence[np.ndarray]:
 
 
 READERS: dict[str, tuple[Callable[[Path], Sequence[np.ndarray]], str, str]] = {
-    "ours": (lambda path: read_segments(path, T), "av", "PyAV; decodes and checks the whole file"),
+    "ours": (lambda path: read_segments(path, T), "av", "PyAV; checks the whole file; seeks in a long one"),
     "decord": (with_decord, "decord", "seeks"),
     "torchcodec": (with_torchcodec, "torchcodec", "lists all packets, then seeks"),
     "torchcodec, approximate": (partial(with_torchcodec, seek_mode="approximate"), "torchcodec", "seeks by the header"),

@@ -54,7 +54,7 @@ def test_what_a_page_links_or_names_is_there(name):
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_every_notebook_is_listed(name):
-    listed = re.findall(r"^\| `(\d\d_\w+)` \|", PAGES[name], flags=re.MULTILINE)
+    listed = re.findall(r"^\| \[`(\d\d_\w+)`\]\(\S+/\1\.ipynb\) \|", PAGES[name], flags=re.MULTILINE)
     assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 

@@ -167,9 +167,10 @@ def count_mined(file: Path) -> Iterator[None]:
     """Write how many clips this process has mined, each time."""
     clips, original = [], mgdmkit.experiments.pipeline.mine_negatives
 
-    def counted(frame_features: Tensor, *args, **options):
-        clips.append(len(range(len(frame_features))[options["rows"]]))
-        return original(frame_features, *args, **options)
+    def counted(*args, **options):
+        mined = original(*args, **options)
+        clips.append(len(mined.indices))
+        return mined
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mgdmkit.experiments.pipeline, "mine_negatives", counted)

@@ -48,7 +48,7 @@ from mgdmkit.runs.folder import (
     record_sha256,
     save_tensors,
 )
-from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, rank, world_size
+from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, rank, threads_for, world_size
 
 RECIPE = ("clip", "clip_fingerprint", "frames", "prompt", "classes", "logit_scale")
 """What features.json says at least."""
@@ -267,8 +267,9 @@ def extract_features(
     todo = missing[rank() :: world_size()]
     total = sum(len(rows) for _, rows in todo)
     workers = min(8, local_cores()) if workers is None else workers
+    shown = {"desc": "features", "unit": "clip", "disable": quiet or not total or not is_main()}
     try:
-        with tqdm(total=total, desc="features", unit="clip", disable=quiet or not total or not is_main()) as bar:
+        with threads_for(clip.model), tqdm(total=total, **shown) as bar:
             for path, rows, features in _encoded(todo, paths, clip, frames, batch_size, workers, bar):
                 clip.check_finite(features, [ids[row] for row in rows])
                 save_tensors(path, {"frame_features": features})

@@ -1,10 +1,10 @@
 """Which frames of a clip to take, and how to get exactly those.
 
-Every function decodes with PyAV from the first frame on and counts: right by construction. The usual reader of this
-field, decord's `get_batch`, seeks, and silently returns other frames on AVI files with B-frames (all of HMDB51 that
-was tried) and on MP4 files with an edit list; `decord_frames` is here to show it. Seeking would hardly pay anyway, as
-T frames spread over a clip touch nearly every group of pictures: milliseconds per clip for 16 frames on one core, here
-and with decord, UCF101 22 and 30, 340 x 256 H.264 of 300 frames 95 and 87, 720p H.264 of 150 frames 339 and 331.
+A clip is decoded with PyAV from its first frame on, and frames are counted: right by construction. The usual reader of
+this field, decord's `get_batch`, seeks, and silently returns other frames on AVI files with B-frames (all of HMDB51
+that was tried) and on MP4 files with an edit list; `decord_frames` is here to show it. In a clip seeking would hardly
+pay, as T frames spread over it touch nearly every group of pictures (docs/performance.md has times). In a film of
+`LONG` frames or more it does: there the kit seeks by timestamps, where that gives the same frames.
 
 Each call opens and closes the file with one decoding thread; for more cores take `DataLoader` workers, a clip each.
 """

@@ -216,16 +216,17 @@ class _Gather(torch.autograd.Function):
         return summed[shard(ctx.n)], None
 
 
-SMALL = 2_000_000
-"""Parameters up to which one thread trains a model of cached features nearly as fast as two."""
+SMALL = 10_000_000
+"""Parameters up to which a model is small: the small CLIP and the models on its features."""
 
 
 @contextmanager
 def threads_for(model: nn.Module) -> Iterator[None]:
-    """Compute with one thread while a small model trains on the processor.
+    """Compute with one thread while a small model works on the processor.
 
-    A second thread gains it little and makes it wait for every other program on the machine; two trainings at once gain
-    twice as much. And the scores then depend on the processor alone, not on how many cores it has.
+    A second thread gains it little and makes it wait for every other program on the machine; a second training run, or
+    workers that decode, use the other core better. And the scores then depend on the processor alone, not on how many
+    cores it has.
     """
     threads = torch.get_num_threads()
     small = sum(p.numel() for p in model.parameters()) <= SMALL and next(model.parameters()).device.type == "cpu"

@@ -27,7 +27,7 @@ from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import read_segments
 from mgdmkit.loss import augmented_negative_loss, augmented_targets
 from mgdmkit.runs.folder import claim, load_checkpoint, save_checkpoint
-from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.processes import choose_device, threads_for
 from mgdmkit.runs.trained import write_history
 from mgdmkit.stickactions.dataset import DATASET_VERSION, render_still
 from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
@@ -146,23 +146,24 @@ def pretrain(
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
     batches = load_batches(Subset(stills, range(first, config.steps)), workers, prefetch=4)
     bar = tqdm(batches, desc="small CLIP", initial=first, total=config.steps, unit="step", disable=quiet)
-    for step, (pictures, captions) in zip(itertools.count(first), bar):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config.steps, config.steps // 10, config.lr)
-        loss = contrastive_loss(model, normalise(pictures.to(where)), tokenizer(captions).to(where))
-        if not loss.isfinite():
-            raise Diverged(f"step {step + 1} of {config.steps}", f"the loss is {loss.item()}", group["lr"])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        model.logit_scale.data.clamp_(max=torch.tensor(100.0).log().item())
-        if step % 20 == 0 or step == config.steps - 1:
-            losses = {"loss": loss.item(), "chance": chance_loss(captions)}
-            history.append({"step": step, **losses, "logit_scale": model.logit_scale.exp().item()})
-            bar.set_postfix(loss=f"{loss.item():.2f}")
-        if (step + 1) % CHECKPOINT_EVERY == 0:
-            save_checkpoint(out / "checkpoint.pt", model, optimizer, step=step + 1, history=history)
+    with threads_for(model):
+        for step, (pictures, captions) in zip(itertools.count(first), bar):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, config.steps, config.steps // 10, config.lr)
+            loss = contrastive_loss(model, normalise(pictures.to(where)), tokenizer(captions).to(where))
+            if not loss.isfinite():
+                raise Diverged(f"step {step + 1} of {config.steps}", f"the loss is {loss.item()}", group["lr"])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            model.logit_scale.data.clamp_(max=torch.tensor(100.0).log().item())
+            if step % 20 == 0 or step == config.steps - 1:
+                losses = {"loss": loss.item(), "chance": chance_loss(captions)}
+                history.append({"step": step, **losses, "logit_scale": model.logit_scale.exp().item()})
+                bar.set_postfix(loss=f"{loss.item():.2f}")
+            if (step + 1) % CHECKPOINT_EVERY == 0:
+                save_checkpoint(out / "checkpoint.pt", model, optimizer, step=step + 1, history=history)
     if not all(parameter.isfinite().all() for parameter in model.parameters()):
         raise Diverged("the last step", "it left weights that are no numbers", config.lr)
     write_history(out, history)

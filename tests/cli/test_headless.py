@@ -162,7 +162,7 @@ def test_the_page_shows_scores_and_figures_and_holds_everything(tmp_path):
 
 def test_the_page_is_written_when_nothing_is_there_yet(tmp_path):
     page = write_index(tmp_path / "new", [], "smoke").read_text()
-    assert "No scores yet." in page and "<figure>" not in page
+    assert "No table of scores yet" in page and "<figure>" not in page
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(8.44, "8.4 s"), (125, "2 min 05 s"), (3725, "1 h 02 min")])

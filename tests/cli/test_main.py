@@ -388,7 +388,7 @@ def in_a_pool() -> None:
 def test_a_worker_that_the_system_ends_is_one_message_with_a_cure(command, work, monkeypatch):
     monkeypatch.setattr(mgdmkit.cli.main, "_run", work)
     ended = mgdm(command)
-    assert ended.status == 2 and ended.err.startswith("mgdm: a worker process was ended, most likely for want of mem")
+    assert ended.status == 2 and ended.err.startswith("mgdm: a worker process was killed, most likely because mem")
     assert ended.err.endswith("; try --workers 1\n") and ended.err.count("\n") == 1
 
 
