@@ -101,7 +101,8 @@ def features_step(threads_of_kit: bool) -> Callable[[], object]:
     paths = read_manifest(generate(Path(folder), PRESETS["smoke"].dataset)).video_paths
     clip = load_clip("small")
     cut, rest = in_two_parts(clip.preprocess)
-    decoded = load_batches(_ClipFrames(100 * paths, 16, cut, batch_size=16), workers=2)
+    batches = [paths[start : start + 16] for start in range(0, len(paths), 16)]
+    decoded = load_batches(_ClipFrames(100 * batches, 16, cut), workers=2)
     if threads_of_kit:
         KEPT.enter_context(threads_for(clip.model))
     return lambda: clip.encode_image(rest(next(decoded).flatten(0, 1)))

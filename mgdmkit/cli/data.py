@@ -51,6 +51,7 @@ def clip(
     """
     from mgdmkit.clip.small import difference_from_shipped
     from mgdmkit.data.manifest import read_manifest
+    from mgdmkit.runs.trained import read_history
     from mgdmkit.training.pretraining import ClipStills, PretrainConfig, StickStills, pretrain
 
     if official_split and not manifest:
@@ -63,7 +64,11 @@ def clip(
         apart = difference_from_shipped(trained.model.state_dict())
         same = "has the weights of" if apart == 0 else f"differs by up to {apart:.2g} in a weight from"
         print(f"this CLIP {same} the one that comes with the kit, --clip small")
-    done("small CLIP", out)
+    last = read_history(out)[-1] if (out / "history.jsonl").is_file() else {}
+    if "chance" in last:
+        print(f"last batch: loss {last['loss']:.2f}, by guessing {last['chance']:.2f}")
+    features = ("features", "--manifest", manifest, "--clip", out, "--out", out.parent / "features")
+    done("small CLIP", out, *(features if manifest else ()))
 
 
 def features(
@@ -95,7 +100,7 @@ def features(
     options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
     result = extract_features(read_manifest(manifest), backbone, out, **options)
     print(f"{len(result.clips)} clips x {frames} frames x {result.text_features.shape[1]}")
-    done("features", out)
+    done("features", out, "mine", "--features", out, "--out", out.parent / "negatives.csv")
 
 
 def corpus(
@@ -220,4 +225,6 @@ def mine(
         print(f"  {a!r} and {b!r}" + (f" of {of_clip!r}" if of_clip else ""))
     right = (negatives.positive_rank == 0).float().mean()
     print(f"{len(cached.clips)} clips; frozen CLIP ranks the true label first for {100 * right:.1f}% of them")
-    done("negatives", out)
+    k = min(3, depth)
+    command = ("train", "small", "--k", k, "--features", features, "--mined", out, "--out", out.parent / f"k{k}")
+    done("negatives", out, *command)

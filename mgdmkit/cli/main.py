@@ -1,7 +1,8 @@
 """`mgdm ...`, also `python -m mgdmkit ...`: the library from a shell.
 
-Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is.
-Under torchrun processes share `features`, `train`, `finetune`, `evaluate` and `reproduce`, see docs/scale.md.
+Every command shows its progress, continues what was interrupted, and ends with a line that says where its result is;
+many add the command that usually follows. Under torchrun processes share `features`, `train`, `finetune`, `evaluate`
+and `reproduce`, see docs/scale.md.
 """
 
 import difflib
@@ -78,8 +79,8 @@ def main() -> None:
                 _run()
             else:
                 _run_together()
-        except KeyboardInterrupt:
-            sys.exit("stopped; the same command continues")
+        except KeyboardInterrupt as stop:
+            sys.exit(f"stopped{': ' if str(stop) else ''}{stop}; the same command continues")
         except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
             message = _out_of_memory(error) or _system_says(error)
             message = message or (str(error) if isinstance(error, _user_errors()) else None)

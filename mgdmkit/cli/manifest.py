@@ -55,7 +55,8 @@ def folder(
     save_list(missing_path(out), PROBLEM, checked.problems)
     save_copies(out, checked.copies)
     _tell_lists(out)
-    done("manifest", out)
+    weights = ("--clip", "ViT-B-32", "--pretrained", "openai")
+    done("manifest", out, "features", "--manifest", out, *weights, "--out", out.parent / "features")
 
 
 def _tell_lists(out: Path) -> None:

@@ -44,6 +44,8 @@ negatives. Below is what the notebooks measured on this machine, each with its c
 </html>
 """
 
+NO_SCORES = "<p>No table of scores yet: lesson 05 writes it.</p>"
+
 
 def write_index(out: Path, notebooks: list[Path], preset: str) -> Path:
     """Write `out/index.html` from `out/scores.csv`, `out/figures/*.png` and `out/notebooks/`.
@@ -55,7 +57,9 @@ def write_index(out: Path, notebooks: list[Path], preset: str) -> Path:
     page = PAGE.format(
         preset=html.escape(preset),
         when=time.strftime("%Y-%m-%d %H:%M"),
-        scores=f"<h2>Scores</h2>\n{_table(scores)}" if scores.is_file() else "<p>No table of scores yet: lesson 05 writes it.</p>",
+        scores=f"<h2>Scores</h2>\n{_table(scores)}"
+        if scores.is_file()
+        else "<p>No table of scores yet: lesson 05 writes it.</p>",
         figures="\n".join(["<h2>Figures</h2>", *map(_figure, figures)]) if figures else "",
         notebooks="\n".join(_notebook_row(source, out / "notebooks" / source.name) for source in notebooks),
     )

@@ -1,12 +1,16 @@
 """What a run is worth and what it sees: `mgdm evaluate` and `mgdm predict`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from mgdmkit.cli.shared import Device, OfficialSplit, Pretrained, done
+
+if TYPE_CHECKING:
+    from mgdmkit.evaluation.scores import Scores
 
 Inference = Literal["single", "rerank", "joint"] | None
 
@@ -24,7 +28,8 @@ def evaluate(
 
     A run is tested on the official split that it was trained on, which need not be given. Another split is refused, as
     are features of another CLIP, or with another number of frames. Scores on classes, on clips or with a prompt other
-    than those of training go into a file of their own.
+    than those of training go into a file of their own. confusion-SPLIT.csv beside the scores says which labels are
+    taken for which.
 
     Args:
         features: Folder made by `mgdm features`; of the run's own CLIP (RUN/clip) for one made by `mgdm finetune`.
@@ -40,6 +45,7 @@ def evaluate(
     from mgdmkit.mining import zero_shot_logits
     from mgdmkit.runs.processes import is_main, map_rows
     from mgdmkit.runs.trained import load_model, read_run
+    from mgdmkit.training.finetuning import is_finetuned
 
     if run is None:
         if inference:
@@ -57,12 +63,28 @@ def evaluate(
             print(f"another evaluation than the run's own: {other.told}")
             name += f"-other-{other.name}"
     check_scores(logits, list(cached.clips["id"]))
-    path /= f"scores-{name}.json"
-    scores = score(logits, cached.labels)
-    print(f"Top-1 {scores.top1}\nTop-5 {scores.top5}")
+    scores, frozen = score(logits, cached.labels), None
+    if run and not is_finetuned(run):  # the features of a fine-tuned run are of its own CLIP
+        frozen = score(zero_shot_logits(cached.frame_features, cached.text_features), cached.labels)
+    print(*_told(scores, cached.classes, frozen), sep="\n")
     if is_main():
-        scores.to_json(path, cached.classes)
-    done("scores", path)
+        scores.to_json(path / f"scores-{name}.json", cached.classes)
+        scores.confusion_to_csv(path / f"confusion-{name}.csv", cached.classes)
+    print(f"confusion: {path / f'confusion-{name}.csv'}")
+    done("scores", path / f"scores-{name}.json")
+
+
+def _told(scores: "Scores", classes: Sequence[str], frozen: "Scores | None") -> list[str]:
+    """The lines that say how good scores are, beside chance and frozen CLIP, and which labels are confused."""
+    lines = [f"Top-1 {scores.top1}"]
+    if len(classes) > 5:  # with fewer it is 100% by definition
+        lines.append(f"Top-5 {scores.top5}")
+    lines.append(f"chance: Top-1 {100 / len(classes):.1f}%")
+    if frozen:
+        lines.append(f"frozen CLIP on the same clips: Top-1 {frozen.top1}")
+    if confused := scores.largest_confusions(classes):
+        lines += ["largest confusions, true -> predicted:", *(f"  {line}" for line in confused)]
+    return lines
 
 
 def _features_for(run, features, manifest, split: str, official_split: int | None, device: str):

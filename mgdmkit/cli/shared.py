@@ -3,6 +3,7 @@
 A command imports what it needs when it runs, so that `--help` need not wait for it.
 """
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,8 @@ Pretrained = Annotated[
 Prompt = Annotated[str, arg(help="The sentence around a label.")]
 
 
-def done(what: str, path: Path) -> None:
-    """The last line of every command."""
+def done(what: str, path: Path, *following: object) -> None:
+    """The last line of every command; below it the words of the one that usually follows, if there is one."""
     print(f"{what}: {path}")
+    if following:
+        print("next: mgdm", shlex.join(map(str, following)))

@@ -98,7 +98,8 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
     )
     if is_main():
         write_labels(run.out, read_recipe(features))
-    done("run", run.out)
+    tested = "test" in set(clips["split"])
+    done("run", run.out, *(("evaluate", "--features", features, "--run", run.out) if tested else ()))
 
 
 def train_clips(
@@ -158,7 +159,8 @@ def train_clips(
         workers=workers,
         device=run.device,
     )
-    done("run", run.out)
+    tested = "test" in set(every["split"])
+    done("run", run.out, *(("evaluate", "--manifest", manifest, "--run", run.out) if tested else ()))
 
 
 def _check_k(training: TrainConfig, labels: int, classes: int, features: Path | str) -> None:

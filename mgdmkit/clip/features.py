@@ -1,7 +1,8 @@
 """Frame and text features on disk: computed once, checked for ever after.
 
 A feature folder holds
-    features.json             what made it: backbone, manifest, frames, sampling, prompt, classes; precision unless fp32
+    features.json             what made it: backbone, manifest, frames, sampling, prompt, classes, clips per shard (256
+                              where none are named); precision unless fp32
     clips.csv                 id, label and split of each row; split1, split2, ... where the manifest has them
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
@@ -14,9 +15,10 @@ can't be told apart by their shape.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +59,10 @@ HEAD = 16_384
 OWN = ("clips.csv", "sha256.json", "scores-*.json", "confusion-*.csv")
 """What may lie in a folder of features before features.json does."""
 _AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
-SHARD_SIZE = 256  # clips per file: seconds to minutes of work, which is what an interruption can cost
+SHARD_SIZE = 256
+"""Clips per shard at most: seconds to minutes of work, which is what an interruption can cost."""
+SMALL_SHARD = 32
+"""Clips per shard of a small set: of 300 clips an interruption must not cost 256."""
 
 
 class MappedFrames:
@@ -126,9 +131,8 @@ def _at(clips: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
 class _ClipFrames(Dataset):
     """Decodes T frames of each clip of a batch and cuts them to size; runs in workers, beside the encoder."""
 
-    def __init__(self, paths: Sequence[Path], T: int, preprocess, batch_size: int):
-        self.batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-        self.T, self.preprocess = T, preprocess
+    def __init__(self, batches: Sequence[Sequence[Path]], T: int, preprocess):
+        self.batches, self.T, self.preprocess = batches, T, preprocess
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -225,6 +229,7 @@ def extract_features(
         FolderError: when `out` was made by another backbone, precision, number of frames or prompt, of other clips
             (their ids, labels, splits and files count, not where they lie), or no longer says by which.
         VideoError: naming the clip that can't be read; whole shards before it are kept.
+        KeyboardInterrupt: saying how many clips are done.
         ValueError: for a prompt without its one `{}`, or no frames; nothing is written.
     """
     sentences = prompts(manifest.classes, prompt)
@@ -241,11 +246,12 @@ def extract_features(
         "prompt": prompt,
         "classes": list(manifest.classes),
         "logit_scale": clip.logit_scale,
+        "clips_per_shard": clips_per_shard(len(manifest.table)),
     }
     if clip.precision != "fp32":  # named only then, so that older folders, all of fp32, are still continued
         recipe["precision"] = clip.precision
     # CLIP and clips may move, their fingerprints may not; older folders have none of the clips without their paths.
-    free = ["clip", "pretrained", "manifest_fingerprint"]
+    free = ["clip", "pretrained", "manifest_fingerprint", "clips_per_shard"]
     if (out / "features.json").is_file() and "clips_fingerprint" not in read_recipe(out):
         free.remove("manifest_fingerprint")
         del recipe["clips_fingerprint"]
@@ -264,19 +270,14 @@ def extract_features(
     todo = missing[rank() :: world_size()]
     total = sum(len(rows) for _, rows in todo)
     workers = min(8, local_cores()) if workers is None else workers
-    cut, rest = in_two_parts(clip.preprocess)
     shown = {"desc": "features", "unit": "clip", "disable": quiet or not total or not is_main()}
-    with threads_for(clip.model), tqdm(total=total, **shown) as bar:
-        for path, rows in todo:
-            decoded = _ClipFrames([paths[row] for row in rows], frames, cut, batch_size)
-            parts = []
-            for pictures in load_batches(decoded, workers):  # (b, T, 3, S, S)
-                images = rest(pictures.flatten(0, 1).to(clip.device))
-                parts.append(clip.encode_image(images).unflatten(0, (-1, frames)))
-                bar.update(len(pictures))
-            features = torch.cat(parts)
-            clip.check_finite(features, [ids[row] for row in rows])
-            save_tensors(path, {"frame_features": features})
+    try:
+        with threads_for(clip.model), tqdm(total=total, **shown) as bar:
+            for path, rows, features in _encoded(todo, paths, clip, frames, batch_size, workers, bar):
+                clip.check_finite(features, [ids[row] for row in rows])
+                save_tensors(path, {"frame_features": features})
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"{clips_done(out, len(paths))} of {len(paths)} clips are done") from stop
     barrier()
     if is_main() and world_size() > 1:  # each process recorded its own files, perhaps over another's record
         for path, _ in missing:
@@ -297,6 +298,39 @@ def _other_clips(folder: Path, recipe: dict[str, Any], manifest: Manifest) -> di
     first = next((one or other for one, other in zip_longest(there, here) if one != other), None)
     differ = f"first difference {first[0]}" if first else "with another file under the same name"
     return {"clips_fingerprint": f"{len(there)} clips there, {len(here)} here, {differ}"}
+
+
+def _encoded(
+    shards: Sequence[tuple[Path, range]],
+    paths: Sequence[Path],
+    clip: FrozenClip,
+    T: int,
+    batch_size: int,
+    workers: int,
+    bar: tqdm,
+) -> Iterator[tuple[Path, range, Tensor]]:
+    """Each shard with its frame features (n, T, D); the workers decode the next one while this one is encoded."""
+    cut, rest = in_two_parts(clip.preprocess)
+    batches = [rows[start : start + batch_size] for _, rows in shards for start in range(0, len(rows), batch_size)]
+    decoded = _ClipFrames([[paths[row] for row in batch] for batch in batches], T, cut)
+    with closing(load_batches(decoded, workers)) as loaded:  # the workers end also where we are stopped
+        for path, rows in shards:
+            parts = []
+            for pictures in islice(loaded, -(-len(rows) // batch_size)):  # (b, T, 3, S, S)
+                images = rest(pictures.flatten(0, 1).to(clip.device))
+                parts.append(clip.encode_image(images).unflatten(0, (-1, T)))
+                bar.update(len(pictures))
+            yield path, rows, torch.cat(parts)
+
+
+def clips_per_shard(n: int) -> int:
+    """Of a new folder for n clips: `SMALL_SHARD` for some thousand, then more, so that there are about 64 files."""
+    return min(SHARD_SIZE, SMALL_SHARD * max(1, n // 2048))
+
+
+def clips_done(folder: Path, n: int) -> int:
+    """How many of n clips have their features in a folder, finished or not; no file is opened."""
+    return sum(len(rows) for path, rows in _shards(folder, n) if path.is_file())
 
 
 def _clips_fingerprint(manifest: Manifest) -> str:
@@ -456,7 +490,9 @@ def read_recipe(folder: Path) -> dict[str, Any]:
 
 def _shards(folder: Path, n: int) -> list[tuple[Path, range]]:
     """The files of n clips' frame features, there or not, and which rows stand in each."""
-    rows = [range(n)[start : start + SHARD_SIZE] for start in range(0, n, SHARD_SIZE)]
+    made = read_recipe(folder) if (folder / "features.json").is_file() else {}
+    size = made.get("clips_per_shard", 256)  # those before it was written have as many
+    rows = [range(n)[start : start + size] for start in range(0, n, size)]
     return [(folder / f"frames-{i:05d}.safetensors", of_file) for i, of_file in enumerate(rows)]
 
 

@@ -116,6 +116,8 @@ def check_folder(
         {"id": clip_id, "path": clip.as_posix(), "label": labels[clips[clip].name], "split": splits[clip]}
         for clip_id, clip in zip(ids, listed, strict=True)
     ]
+    if not (lists or split_folders or group_regex):
+        notes += _shared_recordings(rows)
     copies = copies_among(rows)
     notes += notes_on(rows, copies)
     return Checked(rows, problems, probe, notes, copies), _summary(rows, notes)
@@ -262,6 +264,34 @@ def _group(clip: Path, group_regex: str | None) -> str:
     if not match or not match.groups():
         raise ManifestError(f"group_regex {group_regex!r} finds no group in {clip.name!r}; it needs one (...)")
     return match.group(1)
+
+
+BEFORE_LAST_NUMBER = r"(.*?)[0-9]+[^0-9]*\."
+"""Of a file name: v_Archery_g01_c of v_Archery_g01_c04.avi."""
+
+
+def _shared_recordings(rows: Sequence[dict[str, str]]) -> list[str]:
+    """A line where many test clips have the name of a training clip of their class but for the last number.
+
+    A beginning that more than half of a class share is a camera's or the class' own, not one recording's.
+    """
+    found = [re.match(BEFORE_LAST_NUMBER, Path(row["path"]).name) for row in rows]
+    names = [(row["label"], match[1] if match else "") for row, match in zip(rows, found, strict=True)]
+    clips, of_class = Counter(names), Counter(label for label, _ in names)
+    trained = {
+        name: row["id"]
+        for row, name in zip(rows, names, strict=True)
+        if row["split"] == "train" and name[1] and 2 * clips[name] <= of_class[name[0]]
+    }
+    tested = [(row["id"], name) for row, name in zip(rows, names, strict=True) if row["split"] == "test"]
+    shared = [(test, trained[name]) for test, name in tested if name in trained]
+    if len(shared) < max(2, len(tested) / 10):
+        return []
+    return [
+        f"{len(shared)} of {len(tested)} test clips have the name of a training clip of their class but for the last "
+        f"number, first {shared[0][0]} and {shared[0][1]}: if such clips are cut from one recording, the score is too "
+        f"high; --group-regex '{BEFORE_LAST_NUMBER}' keeps them on one side"
+    ]
 
 
 def _labels(names: Sequence[str], label_style: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 from mgdmkit.config import check_choice
+from mgdmkit.data.tables import write_rows
 from mgdmkit.files import write_text_atomic
 from mgdmkit.model import MGDM
 
@@ -53,6 +54,19 @@ class Scores(NamedTuple):
         }
         write_text_atomic(path, json.dumps(values, indent=1) + "\n")
         return path
+
+    def confusion_to_csv(self, path: Path, classes: Sequence[str]) -> Path:
+        """Write the confusion with the classes' names: a row per true label, a column per predicted one."""
+        rows = [[name, *counts] for name, counts in zip(classes, self.confusion.tolist(), strict=True)]
+        return write_rows(path, ["label (rows: true, columns: predicted)", *classes], rows)
+
+    def largest_confusions(self, classes: Sequence[str], n: int = 5) -> list[str]:
+        """The n most frequent mistakes in words: "playing violin -> playing piano: 8 of 12" clips of the true label."""
+        wrong = self.confusion - self.confusion.diag().diag()
+        of, C = self.confusion.sum(dim=1).tolist(), len(classes)
+        count, place = wrong.flatten().sort(descending=True, stable=True)  # equal counts stay in the classes' order
+        pairs = [(i // C, i % C, m) for m, i in zip(count[:n].tolist(), place[:n].tolist(), strict=True) if m]
+        return [f"{classes[true]} -> {classes[predicted]}: {m} of {of[true]}" for true, predicted, m in pairs]
 
 
 def wilson(correct: int, n: int) -> Interval:

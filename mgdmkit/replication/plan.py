@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 
-from mgdmkit.clip.features import SHARD_SIZE
+from mgdmkit.clip.features import clips_done
 from mgdmkit.clip.weights import activation_doubt, openai_download
 from mgdmkit.config import MGDMConfig
 from mgdmkit.data.cards import dataset_card
@@ -180,10 +180,9 @@ def _encoding(source: Source, recipe: Recipe, out: Path) -> Cost:
     name = "features of all clips"
     if source.is_features:
         return Cost(name, 0.0, 0)
-    shards = len(list((out / recipe.dataset / "features").glob("frames-*.safetensors")))
     labels = mining_corpus(source.classes, corpus_labels(recipe.corpus))
     gmac = _clip_gmac(recipe.clip, recipe.model.frames)
-    left = max(0, len(source.table) - shards * SHARD_SIZE)
+    left = len(source.table) - clips_done(out / recipe.dataset / "features", len(source.table))
     return Cost(name, (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6, left)
 
 

@@ -5,6 +5,9 @@ one another. No picture is shown twice: stick stills are rendered anew for every
 """
 
 import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +159,8 @@ def pretrain(
             optimizer.step()
             model.logit_scale.data.clamp_(max=torch.tensor(100.0).log().item())
             if step % 20 == 0 or step == config.steps - 1:
-                history.append({"step": step, "loss": loss.item(), "logit_scale": model.logit_scale.exp().item()})
+                losses = {"loss": loss.item(), "chance": chance_loss(captions)}
+                history.append({"step": step, **losses, "logit_scale": model.logit_scale.exp().item()})
                 bar.set_postfix(loss=f"{loss.item():.2f}")
             if (step + 1) % CHECKPOINT_EVERY == 0:
                 save_checkpoint(out / "checkpoint.pt", model, optimizer, step=step + 1, history=history)
@@ -175,6 +179,12 @@ def contrastive_loss(model: nn.Module, pictures: Tensor, tokens: Tensor) -> Tens
     text_features = model.encode_text(tokens, normalize=True)
     logits = model.logit_scale.exp() * image_features @ text_features.T
     return augmented_negative_loss(logits[:, :, None], augmented_targets(caption_ids, caption_ids[:, None]))
+
+
+def chance_loss(captions: Sequence[str]) -> float:
+    """`contrastive_loss` of a model that finds all pictures and captions alike; equal captions are one class."""
+    n, times = len(captions), Counter(captions)
+    return sum(math.log(n / times[caption]) for caption in captions) / n
 
 
 def normalise(pictures: Tensor) -> Tensor:

@@ -66,13 +66,13 @@ def mined(path: Path) -> dict[str, list[str]]:
 
 def test_a_corpus_is_mined_and_trained_with(mgdm, made, tmp_path, monkeypatch):
     lines = mgdm(MINE + " --clip {made}/clip")
-    assert lines[-1] == f"negatives: {tmp_path / 'n.csv'}" and lines[0].startswith("6 labels: 3 classes")
+    assert lines[-2] == f"negatives: {tmp_path / 'n.csv'}" and lines[0].startswith("6 labels: 3 classes")
     negatives = mined(tmp_path / "n.csv")
     for i in range(9):
         assert sorted([CLASSES[i % 3], *negatives[f"v{i}"]]) == sorted(CORPUS), "all five others, and no spelling twice"
 
     monkeypatch.setattr(FrozenClip, "encode_text", lambda *args: pytest.fail("CLIP is not needed again"))
-    assert mgdm(MINE)[-1] == f"negatives: {tmp_path / 'n.csv'}"
+    assert mgdm(MINE)[-2] == f"negatives: {tmp_path / 'n.csv'}"
     seen = spy(monkeypatch, "predict")
     assert mgdm(TRAIN + "--mined {out}/n.csv --out {out}/run")[-1] == f"run: {tmp_path / 'run'}"
     assert [len(texts) for _, _, texts in seen] == [3], "validation is among the classes only"

@@ -57,6 +57,16 @@ JOB = {
 }
 
 
+NEXT = {
+    "manifest": "next: mgdm features --manifest {job}/data.csv --clip ViT-B-32 --pretrained openai "
+    "--out {job}/features",
+    "small CLIP": "next: mgdm features --manifest {job}/data.csv --clip {job}/clip --out {job}/features",
+    "features": "next: mgdm mine --features {job}/features --out {job}/negatives.csv",
+    "negatives": "next: mgdm train small --k 1 --features {job}/features --mined {job}/negatives.csv --out {job}/k1",
+    "run": "next: mgdm evaluate --features {job}/features --run {job}/run",
+}
+
+
 @pytest.fixture(scope="module")
 def job(clips, tmp_path_factory) -> Path:
     """The folder of a whole job, from somebody's clips to scores. Read only."""
@@ -64,7 +74,9 @@ def job(clips, tmp_path_factory) -> Path:
     for what, (result, command) in JOB.items():
         ended = mgdm(command, clips=clips, job=folder)
         assert ended.status == 0, f"{what}: {ended.err}"
-        assert ended.out[-1] == f"{what}: {folder / result}", "the last line says where the result is"
+        *_, last, following = ended.out if what in NEXT else [*ended.out, ""]
+        assert last == f"{what}: {folder / result}", "the last line says where the result is"
+        assert following == NEXT.get(what, "").format(job=folder)
         assert (folder / result).exists()
     return folder
 
@@ -98,7 +110,7 @@ def test_a_command_given_twice_ends_alike_and_computes_nothing_anew(what, job, c
     monkeypatch.setattr(torch.Tensor, "backward", lambda *args: pytest.fail("trained again"))
     monkeypatch.setattr(mgdmkit.clip.features._ClipFrames, "__getitem__", lambda *args: pytest.fail("decoded again"))
     ended = mgdm(command, clips=clips, job=job)
-    assert (ended.status, ended.out[-1]) == (0, f"{what}: {job / result}")
+    assert (ended.status, ended.out[-1 - (what in NEXT)]) == (0, f"{what}: {job / result}")
     assert {path: path.read_bytes() for path in job.rglob("*") if path.is_file()} == before
 
 
@@ -107,17 +119,35 @@ def test_frozen_clip_is_scored_where_no_run_is_given(job, tmp_path):
     path = job / "features" / "scores-train.json"
     assert (ended.status, ended.out[-1]) == (0, f"scores: {path}")
     value = json.loads(path.read_text(encoding="utf-8"))["top1"]
-    path.unlink()
+    table = job / "features" / "confusion-train.csv"
+    with table.open(newline="", encoding="utf-8") as file:
+        header, *counts = csv.reader(file)
+    assert header == ["label (rows: true, columns: predicted)", "close door", "open door"]
+    assert [sum(map(int, row[1:])) for row in counts] == [3, 3]
+    assert ended.out[1] == "chance: Top-1 50.0%", "of two classes there is no Top-5"
+    assert "frozen" not in " ".join(ended.out), "it is what was scored"
+    path.unlink(), table.unlink()
     assert value["n"] == 6 and ended.out[0].startswith(f"Top-1 {100 * value['value']:.1f}% [")
     assert "(N = 6)" in ended.out[0]
     mined = mgdm("mine --features {job}/features --out {out}/n.csv --depth 1", job=job, out=tmp_path)
     assert mined.out[0].startswith("8 clips; frozen CLIP ranks the true label first for ")
 
 
+def test_a_run_is_told_beside_chance_and_frozen_clip_with_what_it_confuses(job):
+    ended = mgdm("evaluate --features {job}/features --run {job}/run --device cpu", job=job)
+    _, chance, frozen, *confused, table, _ = ended.out
+    assert (chance, table) == ("chance: Top-1 50.0%", f"confusion: {job}/run/confusion-test.csv")
+    assert re.fullmatch(r"frozen CLIP on the same clips: Top-1 (0|50|100)\.0% \[.*\] \(N = 2\)", frozen)
+    confusion = json.loads((job / "run" / "scores-test.json").read_text(encoding="utf-8"))["confusion"]
+    told = {"close door -> open door: 1 of 1": confusion[0][1], "open door -> close door: 1 of 1": confusion[1][0]}
+    head = ["largest confusions, true -> predicted:"] if any(told.values()) else []
+    assert confused == head + [f"  {line}" for line, n in told.items() if n]
+
+
 def test_training_without_negatives_needs_no_mined_ones(job, tmp_path):
     command = "train paper --features {job}/features --out {out}/run --k 0 --epochs 1 --warmup-epochs 0 --device cpu"
     ended = mgdm(command + " --temporal-layers 1 --semantic-layers 1", job=job, out=tmp_path)
-    assert (ended.status, ended.out[-1]) == (0, f"run: {tmp_path / 'run'}")
+    assert (ended.status, ended.out[-2]) == (0, f"run: {tmp_path / 'run'}")
     assert read_run(tmp_path / "run")["train"]["lr"] == 5e-5, "the paper's recipe, not the small model's"
 
 
@@ -369,7 +399,7 @@ def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypa
     monkeypatch.setattr(mgdmkit.clip.features._ClipFrames, "__getitem__", interrupted)
     command = JOB["features"][1].replace("{job}/features", "{out}")
     ended = mgdm(command, job=job, out=tmp_path)
-    assert ended.status == "stopped; the same command continues"
+    assert ended.status == "stopped: 0 of 8 clips are done; the same command continues"
     monkeypatch.undo()
     assert mgdm(command, job=job, out=tmp_path).status == 0
     assert torch.equal(load_features(tmp_path).frame_features[:], load_features(job / "features").frame_features[:])

@@ -142,6 +142,53 @@ def test_an_interrupted_run_keeps_whole_shards_and_computes_the_rest(manifest, c
     assert content(tmp_path / "whole") == content(tmp_path / "parts")
 
 
+@pytest.fixture
+def many(rows, tmp_path) -> Manifest:
+    """Seventy clips: copies of the five, over and over."""
+    paths = [shutil.copy(rows[i % 5]["path"], tmp_path / f"{i}.mp4").as_posix() for i in range(70)]
+    return manifest_of([{**rows[i % 5], "id": f"clip {i}", "path": path} for i, path in enumerate(paths)], tmp_path)
+
+
+def test_a_small_set_loses_little_by_ctrl_c_and_says_what_is_kept(many, clip, tmp_path, monkeypatch, encoded):
+    read = []
+
+    def stopped_at_the_fortieth(path, *args, **options):
+        read.append(path)
+        if len(read) == 40:
+            raise KeyboardInterrupt
+        return read_segments(path, *args, **options)
+
+    options = {"frames": 1, "batch_size": 8}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=r"^32 of 70 clips are done$"):
+        patch.setattr(module, "read_segments", stopped_at_the_fortieth)
+        extract(many, clip, tmp_path / "parts", **options)
+    encoded.clear()
+    extract(many, clip, tmp_path / "parts", **options)
+    assert encoded == [8, 8, 8, 8, 6], "those after the first 32"
+    extract(many, clip, tmp_path / "whole", **options)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("n, size", [(1, 32), (300, 32), (4095, 32), (4096, 64), (13_320, 192), (254_380, 256)])
+def test_clips_per_shard(n, size):
+    assert module.clips_per_shard(n) == size
+
+
+def test_a_folder_of_256_clips_per_shard_is_read_and_continued(many, clip, tmp_path, monkeypatch, encoded):
+    """As all were before features.json said how many."""
+    monkeypatch.setattr(module, "SMALL_SHARD", 256)
+    whole = extract(many, clip, tmp_path / "f", frames=1).frame_features[:].clone()
+    path = tmp_path / "f" / "features.json"
+    made = json.loads(path.read_text())
+    assert made.pop("clips_per_shard") == 256
+    path.write_text(json.dumps(made))
+    monkeypatch.undo()
+    assert load_features(tmp_path / "f").frame_features[:].equal(whole)
+    (tmp_path / "f" / "frames-00000.safetensors").unlink()
+    assert extract(many, clip, tmp_path / "f", frames=1).frame_features[:].equal(whole)
+    assert [path.name for path in (tmp_path / "f").glob("frames-*")] == ["frames-00000.safetensors"]
+
+
 def test_a_damaged_shard_is_computed_again(manifest, clip, tmp_path, monkeypatch, encoded):
     monkeypatch.setattr(module, "SHARD_SIZE", 2)
     whole = extract(manifest, clip, tmp_path / "f").frame_features[:]  # the files are about to be written over

@@ -42,6 +42,42 @@ def test_own_split_is_stratified_seeded_and_keeps_groups(tmp_path):
     assert read_manifest(write_manifest(tmp_path / "m.csv", rows)).classes == ("brush hair", "tai chi")
 
 
+def numbered_clips(root, names):
+    for label in ("Archery", "Surfing"):
+        (root / label).mkdir(parents=True)
+        for name in names:
+            (root / label / name.format(label)).touch()
+    return root
+
+
+def test_test_clips_cut_from_a_training_clips_recording_are_told(tmp_path):
+    videos = numbered_clips(tmp_path, [f"v_{{}}_g{group:02}_c{c:02}.avi" for group in range(8) for c in (1, 4)])
+    rows, summary = manifest_from_folder(videos)
+    sides = {row["id"]: row["split"] for row in rows}
+    other = {name: name[:-1] + {"1": "4", "4": "1"}[name[-1]] for name in sides}
+    shared = [name for name in sides if sides[name] == "test" and sides[other[name]] == "train"]
+    assert len(shared) >= 2
+    told, cure = summary.splitlines()[1], r"(.*?)[0-9]+[^0-9]*\."
+    assert told == (
+        f"{len(shared)} of 8 test clips have the name of a training clip of their class but for the last number, "
+        f"first {shared[0]} and {other[shared[0]]}: if such clips are cut from one recording, the score is too high; "
+        f"--group-regex '{cure}' keeps them on one side"
+    )
+    rows, summary = manifest_from_folder(videos, group_regex=cure)
+    assert summary == "32 clips of 2 classes: 24 train, 8 test"
+    sides = {row["id"]: row["split"] for row in rows}
+    assert all(sides[name] == sides[other[name]] for name in sides), "what is named there mends it"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["{{}}_{0:03}.mp4", "{0}.mp4", "IMG_{0:04}.MOV", "walk{1}.mp4", "rec{0:02}_c04.mp4", "id{0}_000001_000011.mp4"],
+)
+def test_clips_that_are_merely_numbered_share_no_recording(tmp_path, name):
+    videos = numbered_clips(tmp_path, [name.format(i, "abcdefghijklmnop"[i]) for i in range(16)])
+    assert manifest_from_folder(videos).summary == "32 clips of 2 classes: 24 train, 8 test"
+
+
 def test_given_lists_decide_and_what_is_left_out_is_said(tmp_path):
     videos = folder_of_clips(tmp_path / "v", groups=2, per_group=1)
     (videos / "BrushHair" / "notes.txt").touch()

@@ -58,6 +58,26 @@ def test_json_has_names_and_null_for_missing_classes(tmp_path):
     assert values["top1"]["n"] == 4 and values["per_class"]["c"] is None and values["per_class"]["b"] == 1.0
 
 
+# Three of four clips of b are taken for c, and both of d for a.
+CONFUSED = score(torch.eye(6)[[0, 1, 2, 2, 2, 0, 0]], torch.tensor([0, 1, 1, 1, 1, 3, 3]))
+
+
+def test_the_largest_confusions_are_told_first_and_hits_are_none():
+    assert CONFUSED.largest_confusions("abcdef") == ["b -> c: 3 of 4", "d -> a: 2 of 2"]
+    assert CONFUSED.largest_confusions("abcdef", n=1) == ["b -> c: 3 of 4"]
+    assert score(torch.eye(2), torch.tensor([0, 1])).largest_confusions("ab") == []
+    every = score(torch.eye(6)[[1, 0, 3, 2, 5, 4]], torch.arange(6)).largest_confusions("abcdef")
+    assert every == [f"{pair[0]} -> {pair[1]}: 1 of 1" for pair in ("ab", "ba", "cd", "dc", "ef")]
+
+
+def test_the_confusion_as_a_table(tmp_path):
+    path = CONFUSED.confusion_to_csv(tmp_path / "c.csv", ["a", "b, or c", *"cdef"])
+    assert path.read_text().splitlines() == [
+        '"label (rows: true, columns: predicted)",a,"b, or c",c,d,e,f',
+        *("a,1,0,0,0,0,0", '"b, or c",0,1,3,0,0,0', "c,0,0,0,0,0,0", "d,2,0,0,0,0,0", "e,0,0,0,0,0,0", "f,0,0,0,0,0,0"),
+    ]
+
+
 def test_paired_difference_of_tables_that_can_be_counted():
     ours = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]]).bool()
     theirs = torch.tensor([[1, 0, 0, 0], [1, 0, 0, 0]]).bool()

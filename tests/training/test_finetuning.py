@@ -370,7 +370,7 @@ def test_from_the_shell_to_a_score(clip, table, features, tmp_path, monkeypatch,
     source = ("--manifest", table, "--clip", clip.name, "--mined", mined, "--out", out, "--workers", 0)
     short = ("--frames", T, "--k", 1, "--epochs", 1, "--warmup-epochs", 0, "--batch-size", 4, "--device", "cpu")
     status, lines, err = mgdm(monkeypatch, capsys, "finetune", "small", *source, *short, "--freeze", 1, "--flip")
-    assert (status, lines[-1]) == (None, f"run: {out}"), err
+    assert (status, lines[-2]) == (None, f"run: {out}"), err
     made = read_run(out)
     assert (made["model"]["dim"], made["model"]["temporal_layers"], made["train"]["k"]) == (D, 2, 1)
     assert (made["finetune"]["freeze"], made["finetune"]["flip"]) == (1, True)

@@ -27,6 +27,7 @@ from mgdmkit.training.pretraining import (
     ClipStills,
     PretrainConfig,
     StickStills,
+    chance_loss,
     contrastive_loss,
     normalise,
     pretrain,
@@ -214,6 +215,15 @@ def test_equal_captions_are_positives_of_one_another():
     assert found.item() == pytest.approx((kl(logits) + kl(logits.T)) / 2, rel=1e-5)
     apart = contrastive_loss(Given(images, texts, scale=4.0), torch.zeros(3, 3, 8, 8), torch.arange(9).view(3, 3))
     assert abs(found - apart) > 0.1, "were they three captions, the loss would be another"
+
+
+def test_the_loss_by_guessing_is_that_of_a_model_that_finds_all_alike():
+    tokens = torch.tensor([[1, 5, 2], [1, 7, 2], [1, 5, 2]])
+    alike = Given([[1.0, 0.0]] * 3, [[1.0, 0.0]] * 3, scale=4.0)
+    assert chance_loss(["a", "b", "a"]) == pytest.approx((2 * math.log(3 / 2) + math.log(3)) / 3)
+    found = contrastive_loss(alike, torch.zeros(3, 3, 8, 8), tokens)
+    assert found.item() == pytest.approx(chance_loss(["a", "b", "a"]), rel=1e-5)
+    assert chance_loss(list("abcd") * 8) == pytest.approx(math.log(4)), "of equally many captions each"
 
 
 def test_pictures_are_normalised_as_the_trained_clip_will_see_them(short):
