@@ -46,7 +46,7 @@ def numbered_clips(root, names):
     for label in ("Archery", "Surfing"):
         (root / label).mkdir(parents=True)
         for name in names:
-            (root / label / name.format(label)).touch()
+            (root / label / name.format(label)).write_text(f"{label} {name}", encoding="utf-8")
     return root
 
 
