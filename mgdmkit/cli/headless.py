@@ -181,8 +181,8 @@ def _own_kernel() -> type:
     class OwnKernel(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            # Only errors: what else a kernel logs would land between the lines of progress.
-            return KernelSpec(resource_dir="", env=KERNEL_ENV, **get_kernel_dict(["--log-level=ERROR"]))
+            # What a kernel logs, such as that it was interrupted at its end, would land between the lines of progress.
+            return KernelSpec(resource_dir="", env=KERNEL_ENV, **get_kernel_dict(["--log-level=CRITICAL"]))
 
     return OwnKernel
 
