@@ -22,7 +22,7 @@ from typing import Any
 import tyro
 from PIL import Image
 
-from mgdmkit.cli.page import duration, notebook_state, source_cells
+from mgdmkit.cli.headless import duration, notebook_state, source_cells
 from mgdmkit.files import write_text_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,9 +41,23 @@ TITLES = {"results/README": "Every table, with its command", "README.zh-CN": "ä¸
 ROOMS = ["config", "mining", "loss", "model", "reference", "inference", "stickactions", "data", "clip", "training"]
 ROOMS += ["evaluation", "experiments", "replication", "inspector", "plots", "runs", "files", "pool", "resources", "cli"]
 COMMANDS = ["manifest", "data", "train", "score", "experiments", "reproduce"]
-MEASURED = ["00_scores", "01_confusion", "02_own_place_by_rank", "07_readings", "08_costs", "05_scores", "06_k_curve"]
-MEASURED += ["07_table7", "08_split_vectors", "09_inspector", "10_scores"]
-"""The picture of each lesson that shows best what was measured."""
+MEASURED = [
+    "00_scores",
+    "01_confusion",
+    "02_own_place_by_rank",
+    "03_who_pushes_whom",
+    "04_attended_frames",
+    "05_scores",
+    "06_luck_or_setting",
+    "07_readings",
+    "08_costs",
+    "09_k_curve",
+    "10_table7",
+    "11_split_vectors",
+    "12_inspector",
+    "13_scores",
+]
+"""The picture of each lesson that shows best what was measured, in their order."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -208,15 +222,15 @@ def run_page(run: Path, pages: Path) -> str:
         "interval is that of one score over clips; a difference of two runs has its own, see lesson 06.\n\n"
     )
     text += "\n".join(lines) + "\n"
-    for source in LESSONS:
+    for source, name in zip(LESSONS, MEASURED, strict=True):
         state, seconds = notebook_state(run / "notebooks" / source.name)
         spent = f"It took {duration(seconds)}." if seconds and state == "ok" else f"State: {state}."
         title = "".join(json.loads(source.read_text(encoding="utf-8"))["cells"][0]["source"]).splitlines()[0]
         text += f"\n## [{title.removeprefix('# ')}](/notebooks/{source.name})\n\n{spent}\n"
-        for picture in (run / "figures" / f"{name}.png" for name in MEASURED if name[:2] == source.stem[:2]):
-            if picture.is_file():
-                shutil.copy(picture, staged_folder(pages / "figures" / picture.name))
-                text += f"\n![{picture.stem[3:].replace('_', ' ')}](/figures/{picture.name})\n"
+        picture = run / "figures" / f"{name}.png"
+        if picture.is_file():
+            shutil.copy(picture, staged_folder(pages / "figures" / picture.name))
+            text += f"\n![{picture.stem[3:].replace('_', ' ')}](/figures/{picture.name})\n"
     return text
 
 

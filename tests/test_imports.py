@@ -41,8 +41,7 @@ WITHOUT_NETWORKS = {"data", "stickactions"}
 ALONE = {
     "cli.doctor": set(),
     "cli.verify": {"files", "cli.doctor"},
-    "cli.page": {"files"},
-    "cli.headless": {"files", "cli.page"},
+    "cli.headless": {"files", "pool"},
 }
 PLOTTING = {"matplotlib", "seaborn", "mgdmkit.plots"}
 NETWORKS = {"torch.nn", "open_clip", "timm"}

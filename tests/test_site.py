@@ -113,6 +113,12 @@ def test_the_run_is_told_with_digits_for_people(site):
     assert "8 of 14 lessons" in site.pages["notebooks/index.html"]
 
 
+def test_each_lesson_has_a_picture_that_it_saves():
+    named = re.search(r"^MEASURED = \[(.*?)\]", (ROOT / "docs" / "make_site.py").read_text("utf-8"), re.DOTALL | re.M)
+    for name, lesson in zip(re.findall(r'"(.+?)"', named[1]), LESSONS, strict=True):
+        assert f'figures / \\"{name}\\"' in (ROOT / "notebooks" / f"{lesson}.ipynb").read_text(encoding="utf-8"), name
+
+
 def test_core_lessons_for_code_hosts(run, tmp_path):
     done = make_site("--run", run, "--lessons", tmp_path)
     assert done.returncode == 0, done.stderr

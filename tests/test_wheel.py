@@ -101,4 +101,4 @@ def test_the_notebooks_come_along(mgdm, tmp_path):
     """00 makes the data, and 03 reads committed results: what lies beside the notebooks has to be there, too."""
     out = tmp_path / "out"
     mgdm(f"notebooks --preset smoke --only 00,03 --out {out}")
-    assert (out / "index.html").is_file() and (out / "notebooks" / "03_paradigm_and_loss.html").is_file()
+    assert (out / "notebooks" / "03_paradigm_and_loss.ipynb").is_file()

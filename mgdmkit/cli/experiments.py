@@ -88,7 +88,7 @@ def blind(common: Common, negatives: int = 3) -> None:
 
 
 def notebooks(out: Path = ROOT, preset: Literal["smoke", "demo", "full"] = "demo", only: str = "") -> None:
-    """Execute the notebooks in order and write a page with their scores and figures.
+    """Execute the notebooks in order and keep the executed copies.
 
     Args:
         out: Folder of everything that the notebooks make.
@@ -99,7 +99,7 @@ def notebooks(out: Path = ROOT, preset: Literal["smoke", "demo", "full"] = "demo
     from mgdmkit.resources import resource
 
     chosen = [number.strip() for number in only.split(",") if number.strip()] or None
-    done("results", run_all(resource("notebooks"), out, preset, chosen))
+    done("executed notebooks", run_all(resource("notebooks"), out, preset, chosen))
 
 
 def complexity(

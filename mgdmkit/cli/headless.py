@@ -1,4 +1,4 @@
-"""Run the numbered notebooks without a browser, strictly, and put the results on one page.
+"""Run the numbered notebooks without a browser, strictly.
 
 papermill does the running. What is added here is strictness: a parameter that the notebook does not declare,
 a value of another type, or a cell that ends the kernel early is an error, not a line in a log.
@@ -7,20 +7,25 @@ a value of another type, or a cell that ends the kernel early is an error, not a
 import ast
 import json
 import os
-import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
-from mgdmkit.cli.page import duration, notebook_state, source_cells, was_reached, write_index
+from tqdm.auto import tqdm
+
 from mgdmkit.files import write_text_atomic
+from mgdmkit.pool import pool
+
+LANES = min(2, os.cpu_count() or 1)
+"""Lessons that run at once: much of one uses a single core, and each needs up to 2 GB of memory."""
 
 KERNEL_ENV = {
     # A backend chosen for scripts (MPLBACKEND=Agg) would leave the executed notebooks without pictures.
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
+ADDED_BY_PAPERMILL = {"injected-parameters", "papermill-error-cell-tag"}
 ACCEPTED = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
 
 
@@ -28,13 +33,11 @@ class NotebookError(RuntimeError):
     """A notebook did not run to its end; the message says where, why, and where the executed copy is."""
 
 
-def run_notebook(
-    source: Path, output: Path, parameters: dict[str, Any], progress: dict[str, Any] | bool = False
-) -> Path:
+def run_notebook(source: Path, output: Path, parameters: dict[str, Any]) -> Path:
     """Execute `source` with `parameters`, write the executed copy to `output` and return its path.
 
     The kernel is the running interpreter and works in the folder of `source`. `output` grows cell by cell and
-    stays there when a cell fails. `progress` is passed to papermill: `True`, or keywords for a tqdm bar.
+    stays there when a cell fails.
 
     Raises:
         FileNotFoundError: `source` does not exist.
@@ -55,7 +58,7 @@ def run_notebook(
             kernel_name="python3",
             language="python",
             kernel_manager_class=_own_kernel(),
-            progress_bar=progress,
+            progress_bar=False,
             cwd=source.parent,
         )
     except papermill.PapermillExecutionError as error:
@@ -97,45 +100,53 @@ def check_parameters(source: Path, parameters: dict[str, Any]) -> None:
 
 
 def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str] | None = None) -> Path:
-    """Run every `NN_*.ipynb` of a folder in order and return the path of the page that shows the results.
+    """Run every `NN_*.ipynb` of a folder and return the folder of the executed copies, `out/notebooks`.
 
-    Each notebook gets the parameters `preset` and `root`: the absolute path of `out`, where data, features
-    and runs live. Executed copies go to `out/notebooks` as .ipynb and .html. A failing notebook does not stop
-    the next ones, since each makes what it misses. `only` picks by number or name: `["02", "04_ablation"]`.
+    The first runs alone, as it makes what the others find, then `LANES` at a time. Each gets the parameters `preset`
+    and `root`: the absolute path of `out`, where data, features and runs live. A failing notebook does not stop the
+    others. `only` picks by number or name: `["02", "04_ablation"]`.
 
     Raises:
         FileNotFoundError: the folder holds no numbered notebook.
         ValueError: `only` names none of them, or a notebook does not declare `preset` and `root`.
-        NotebookError: some notebook failed; the page is written all the same.
+        NotebookError: some notebook failed; the message has all of them.
     """
     notebooks, out = notebooks.resolve(), out.resolve()
-    everything = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
-    chosen = choose(everything, only, notebooks)
+    chosen = choose(sorted(notebooks.glob("[0-9][0-9]_*.ipynb")), only, notebooks)
     parameters = {"preset": preset, "root": str(out)}
     for source in chosen:  # all of them before the first one runs for minutes
         check_parameters(source, parameters)
-    on_terminal = sys.stderr.isatty()
-    failures: dict[str, str] = {}
-    for number, source in enumerate(chosen, start=1):
-        label = f"[{number}/{len(chosen)}] {source.stem}"
-        bar = {"desc": label, "leave": False} if on_terminal else False
-        if not on_terminal:  # there the bar says what is running, and would write over this line
-            print(f"{label} ... ", end="", flush=True)
-        executed, start = out / "notebooks" / source.name, time.perf_counter()
-        try:
-            run_notebook(source, executed, parameters, progress=bar)
-        except NotebookError as error:
-            failures[source.name] = str(error)
-        finally:
-            if executed.is_file():
-                write_html(executed, source.parent)
-            write_index(out, everything, preset)
-        outcome = "FAILED" if source.name in failures else "ok"
-        print(f"{f'{label} ... ' if on_terminal else ''}{outcome}, {duration(time.perf_counter() - start)}", flush=True)
-    page = out / "index.html"
+    executed, failures = out / "notebooks", []
+    with pool(LANES) as runners, tqdm(total=len(chosen), desc="lessons", unit="lesson", disable=None) as bar:
+        for number, (source, run) in enumerate(_runs(runners, chosen, executed, parameters), start=1):
+            while not run.done():
+                wait([run], timeout=1)
+                bar.refresh()  # the clock goes on
+            bar.update()
+            _, seconds = notebook_state(executed / source.name)
+            outcome = f"{'FAILED' if run.exception() else 'ok'}{f', {duration(seconds)}' if seconds else ''}"
+            with tqdm.external_write_mode():
+                print(f"[{number}/{len(chosen)}] {source.stem}: {outcome}", flush=True)
+            try:
+                run.result()
+            except NotebookError as error:
+                failures.append(str(error))
     if failures:
-        raise NotebookError("\n\n".join(failures.values()) + f"\n\nResults of the others: {page}")
-    return page
+        raise NotebookError("\n\n".join(failures))
+    return executed
+
+
+def _runs(
+    runners: Executor, chosen: list[Path], executed: Path, parameters: dict[str, Any]
+) -> Iterator[tuple[Path, Future]]:
+    """Each notebook with its run, in order: the first alone, then as many at once as the executor takes."""
+
+    def start(source: Path) -> Future:
+        return runners.submit(run_notebook, source, executed / source.name, parameters)
+
+    yield chosen[0], start(chosen[0])
+    # Asked for the second, the first has ended: clips, features and runs are there, and nobody makes them twice.
+    yield from [(source, start(source)) for source in chosen[1:]]
 
 
 def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> list[Path]:
@@ -153,23 +164,36 @@ def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> 
     return [path for path in everything if names[path] & wanted]
 
 
-def write_html(executed: Path, images: Path) -> Path:
-    """Render an executed notebook beside itself, with the pictures (relative to `images`) inside the file.
+def notebook_state(executed: Path) -> tuple[str, float | None]:
+    """(`ok`, `failed`, `unfinished` or `not run`; seconds, if known), as papermill noted in the copy."""
+    if not executed.is_file():
+        return "not run", None
+    notebook = json.loads(executed.read_text(encoding="utf-8"))
+    notes, cells = notebook["metadata"].get("papermill", {}), source_cells(notebook)
+    if notes.get("exception"):
+        state = "failed"
+    else:
+        state = "ok" if all(map(was_reached, cells)) else "unfinished"
+    return state, notes.get("duration")
 
-    Links lead to the lessons' folder, `images`, where the notebook was before it was executed.
-    """
-    nbconvert, nbformat = _import("nbconvert"), _import("nbformat")
-    # Only formulas still need the network (MathJax); without it they show as TeX.
-    exporter = nbconvert.HTMLExporter(embed_images=True, require_js_url="")
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata.pop("widgets", None)
-    resources = {"metadata": {"name": executed.stem, "path": str(images)}}
-    body, _ = exporter.from_notebook_node(notebook, resources)
-    page = executed.with_suffix(".html")
-    lessons = Path(os.path.relpath(images, page.parent)).as_posix()
-    body = body.replace('href="solutions/', f'href="{lessons}/solutions/')
-    write_text_atomic(page, body)
-    return page
+
+def source_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cells of a notebook without those that papermill puts in: their numbers are those of the source."""
+    return [c for c in notebook["cells"] if not ADDED_BY_PAPERMILL & set(c["metadata"].get("tags", []))]
+
+
+def was_reached(cell: dict[str, Any]) -> bool:
+    """Whether papermill started a cell; its `status` alone says `completed` also after an early end."""
+    notes = cell["metadata"].get("papermill", {})
+    return notes.get("start_time") is not None and notes.get("status") != "running"
+
+
+def duration(seconds: float) -> str:
+    """`8.4 s`, `2 min 05 s`, `1 h 02 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _own_kernel() -> type:

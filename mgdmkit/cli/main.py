@@ -162,7 +162,8 @@ def _out_of_memory(error: Exception) -> str | None:
     if isinstance(error, BrokenExecutor) or (
         isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
     ):
-        return f"a worker process was killed, most likely because memory ran out ({cause(error)}); try --workers 1"
+        fewer = "--only with one lesson" if sys.argv[1] == "notebooks" else "--workers 1"
+        return f"a worker process was killed, most likely because memory ran out ({cause(error)}); try {fewer}"
     if not lacks_memory(error):
         return None
     cure = LESS_MEMORY.get(sys.argv[1], "--device cpu, or a machine with more")

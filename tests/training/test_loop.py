@@ -80,6 +80,22 @@ def test_an_interrupted_run_ends_in_the_same_bits(tmp_path):
     assert losses[0] == losses[1]
 
 
+def test_a_second_program_may_train_the_same_run_at_the_same_time(tmp_path):
+    """As two lessons do that are open side by side; the second one ends first."""
+
+    def second(line):
+        if line["epoch"] == 2:
+            run(tmp_path / "both")
+
+    models = [run(tmp_path / "both", on_epoch=second), run(tmp_path / "alone")]
+    assert all(torch.equal(*weights) for weights in zip(*(model.parameters() for model in models), strict=True))
+    losses = [[line["loss"] for line in read_history(tmp_path / name)] for name in ("both", "alone")]
+    assert losses[0] == losses[1]
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {
+        path.name for path in (tmp_path / "alone").iterdir()
+    }
+
+
 @pytest.mark.parametrize("epochs", [3, 6])
 def test_a_death_between_checkpoint_and_history_loses_no_line(tmp_path, monkeypatch, epochs):
     """Also after the last epoch: the next run then has nothing to train."""
