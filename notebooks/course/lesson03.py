@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from course.three_videos import groups, logits, video_labels
+from course.three_videos import cosines, groups, logits, video_labels
 from mgdmkit import loss
 
 
-def exercise1(answer: Sequence[Sequence[int]]) -> None:
-    ours, papers = (tuple(shape) for shape in answer)
-    assert ours[1] == papers[1] == 32 * 8, "A column is a text. How many texts does a group of k = 7 bring?"
-    assert ours[0] == 32, "In the kit a row is a video, and stands there once (section 4)."
-    assert papers[0] == 32 * 8, "The paper repeats each video until the blocks are square (section 4)."
+def exercise1(answer: Sequence[int]) -> None:
+    rows, columns, ones, empty = (int(number) for number in answer)
+    assert (rows, columns) == (32, 32 * 8), "A row is a video, a column a text. How many texts has a group of k = 7?"
+    assert ones != 32, "A mined text that is the label of another clip is a 1 in that clip's row."
+    assert ones == 32 + 10, "Each clip has a 1 in the column of its own label; how many more are there?"
+    assert empty == columns - ones, "Can a column have two ones if no two clips share a class?"
 
 
 def exercise2(answer: Tensor) -> None:
@@ -39,28 +40,23 @@ def exercise3(answer: Tensor) -> None:
 
 
 def exercise4(answer: Sequence[float]) -> None:
-    v2t, t2v = (float(term) for term in answer)
-    right, equal = _terms([1, 2, 3]), _terms([1, 1, 1])
-    halves = abs(2 * v2t - right[0]) + abs(2 * t2v - right[1])
-    assert halves > 1e-3, "The half in front of eq. 9 belongs to neither direction."
-    assert abs(v2t - equal[0]) > 1e-3, "Video to text is that of equal copies. Does the third row count three times?"
-    assert abs(t2v - equal[1]) > 1e-3, "Text to video is that of equal copies. A column's softmax has six rows now."
-    assert abs(v2t - right[0]) < 1e-3, "Video to text is the mean of six rows' divergences."
-    assert abs(t2v - right[1]) < 1e-3, "Text to video is the mean over the columns with a 1 alone."
+    shares = [float(share) for share in answer]
+    right = [_share(tau) for tau in (0.2, 0.1, 0.05)]
+    assert len(shares) == 3, "One share per temperature."
+    assert max(shares) <= 1, "A share is a part of 1, not of 100."
+    apart = [abs(one - other) for one, other in zip(shares, right, strict=True)]
+    backwards = [abs(one - other) for one, other in zip(shares, reversed(right), strict=True)]
+    assert max(backwards) > 0.002, "In the order of the temperatures: 0.2 first."
+    assert apart[1] < 0.002, "At 0.1: in the first row of the pull matrix, two cells of all that are negative."
+    assert max(apart) < 0.002, "Right at 0.1. Divide the cosines, not the logits, by the other two."
 
 
-def _pull(targets: Tensor) -> Tensor:
+def _pull(targets: Tensor, logits: Tensor = logits) -> Tensor:
     x = logits.clone().requires_grad_()
     return -torch.autograd.grad(loss.augmented_negative_loss(x, targets), x)[0].flatten(1)
 
 
-def _terms(copies: Sequence[int]) -> tuple[float, float]:
-    """The two directions of eq. 9 with video i in `copies[i]` rows."""
-    repeats = torch.tensor(copies)
-    once = logits.flatten(1), loss.augmented_targets(video_labels, groups)
-    sims, Q = (x.repeat_interleave(repeats, dim=0) for x in once)
-    seen = Q.any(dim=0)
-    rows, columns = Q / Q.sum(dim=1, keepdim=True), (Q / Q.sum(dim=0))[:, seen]
-    v2t = (torch.special.xlogy(rows, rows) - rows * sims.log_softmax(dim=1)).sum(dim=1).mean()
-    t2v = (torch.special.xlogy(columns, columns) - columns * sims.log_softmax(dim=0)[:, seen]).sum(dim=0).mean()
-    return v2t.item(), t2v.item()
+def _share(tau: float) -> float:
+    """Of all that pushes video 0, what falls on the two columns of 'closing a fridge'."""
+    push = _pull(loss.augmented_targets(video_labels, groups), cosines / tau)[0].clamp(max=0).neg()
+    return (push[(groups == 1).flatten()].sum() / push.sum()).item()

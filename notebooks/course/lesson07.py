@@ -20,7 +20,7 @@ def exercise1(answer: Sequence[int]) -> None:
 
 def exercise2(answer: float) -> None:
     right = math.exp(10) + 1  # e^10 / (e^10 + n - 1) = 1/2
-    assert float(answer) > 2048, "At 2,048 columns it still keeps more than nine tenths (lesson 03)."
+    assert float(answer) > 2048, "At 2,048 columns it still keeps more than nine tenths (section 2)."
     assert abs(float(answer) - right) < 2, "One e^10 against n - 1 times e^0: when are the two equal?"
 
 

@@ -1,27 +1,26 @@
-"""Answers to the exercises of lesson 08: countings of CLIP and MGDM, made anew here."""
+"""Answers to the exercises of lesson 08: repeated rows, and countings of CLIP and MGDM, made anew here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import torch
+
+from course.three_videos import groups, logits, video_labels
+from mgdmkit import loss
 from mgdmkit.evaluation import complexity
 
 
-def exercise1(answer: float) -> None:
-    counted = complexity.table8().paper_gmac[0]
-    assert abs(float(answer) - counted) > 1, "That is the number of multiply-adds. How many operations is one of them?"
-    assert abs(float(answer) - 2 * counted) < 1, "Start from the multiply-adds of the row CLIP, as the paper counts."
+def exercise1(answer: Sequence[Sequence[int]]) -> None:
+    ours, papers = (tuple(shape) for shape in answer)
+    assert ours[1] == papers[1] == 32 * 8, "A column is a text. How many texts does a group of k = 7 bring?"
+    assert ours[0] == 32, "In the kit a row is a video, and stands there once (section 5)."
+    assert papers[0] == 32 * 8, "The paper repeats each video until the blocks are square (section 5)."
 
 
 def exercise2(answer: float) -> None:
-    clip, mgdm = complexity.table8("ViT-B-16", frames=8, ks=(0,)).itertuples(index=False)
-    right, parameters = (
-        100 * (mgdm.true_gmac / clip.true_gmac - 1),
-        100 * (mgdm.true_mparams / clip.true_mparams - 1),
-    )
-    as_counted = 100 * (mgdm.paper_gmac / clip.paper_gmac - 1)
-    assert abs(100 * float(answer) - right) > 0.005, "In percent: a share of 0.01 is 1."
-    assert abs(float(answer) - parameters) > 0.5, "These are the parameters."
-    assert abs(float(answer) - as_counted) > 0.002, "This is as the paper counts; the true columns are asked for."
-    assert abs(float(answer) - right) < 0.005, "True multiply-adds of the row k = 0 against the row CLIP, 8 frames."
+    cost = complexity.parts(k=0, classes=400).set_index("part")["gmac"]
+    right = 100 * cost.drop(["image encoder", "text encoder"]).sum() / cost["image encoder"]
+    assert float(answer) < 100, "The text encoder does not run at test: its embeddings are cached."
+    assert abs(float(answer) - right) < 0.01, "k=0, classes=400; all rows but the encoders, by the image encoder."
 
 
 def exercise3(answer: Iterable[str]) -> None:
@@ -33,8 +32,24 @@ def exercise3(answer: Iterable[str]) -> None:
     assert rows == wrong, "Not all of them: round each row to one digit, and compare with the print."
 
 
-def exercise4(answer: float) -> None:
-    cost = complexity.parts(k=0, classes=400).set_index("part")["gmac"]
-    right = 100 * cost.drop(["image encoder", "text encoder"]).sum() / cost["image encoder"]
-    assert float(answer) < 100, "The text encoder does not run at test: its embeddings are cached."
-    assert abs(float(answer) - right) < 0.01, "k=0, classes=400; all rows but the encoders, by the image encoder."
+def exercise4(answer: Sequence[float]) -> None:
+    v2t, t2v = (float(term) for term in answer)
+    right, equal = _terms([1, 2, 3]), _terms([1, 1, 1])
+    halves = abs(2 * v2t - right[0]) + abs(2 * t2v - right[1])
+    assert halves > 1e-3, "The half in front of eq. 9 belongs to neither direction."
+    assert abs(v2t - equal[0]) > 1e-3, "Video to text is that of equal copies. Does the third row count three times?"
+    assert abs(t2v - equal[1]) > 1e-3, "Text to video is that of equal copies. A column's softmax has six rows now."
+    assert abs(v2t - right[0]) < 1e-3, "Video to text is the mean of six rows' divergences."
+    assert abs(t2v - right[1]) < 1e-3, "Text to video is the mean over the columns with a 1 alone."
+
+
+def _terms(copies: Sequence[int]) -> tuple[float, float]:
+    """The two directions of eq. 9 with video i in `copies[i]` rows."""
+    repeats = torch.tensor(copies)
+    once = logits.flatten(1), loss.augmented_targets(video_labels, groups)
+    sims, Q = (x.repeat_interleave(repeats, dim=0) for x in once)
+    seen = Q.any(dim=0)
+    rows, columns = Q / Q.sum(dim=1, keepdim=True), (Q / Q.sum(dim=0))[:, seen]
+    v2t = (torch.special.xlogy(rows, rows) - rows * sims.log_softmax(dim=1)).sum(dim=1).mean()
+    t2v = (torch.special.xlogy(columns, columns) - columns * sims.log_softmax(dim=0)[:, seen]).sum(dim=0).mean()
+    return v2t.item(), t2v.item()
