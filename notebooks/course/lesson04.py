@@ -49,7 +49,9 @@ def exercise3(answer: tuple[float, float, Trained], model: MGDM, prepared: Prepa
     )
     mine, usual = read_run(blind.folder), read_run(Variant(3).folder(prepared, 0))
     assert mine["train"] == usual["train"], "It has no positions, but was trained otherwise than the lesson's model."
-    assert mine["model"] == usual["model"] | {"frame_positions": False}, "More differs in this model than the positions."
+    assert mine["model"] == usual["model"] | {"frame_positions": False}, (
+        "More differs in this model than the positions."
+    )
     right = _lost_by_shuffling(blind.model.cpu(), prepared)
     assert abs(without - right) < 0.1, "Without positions the frames are a set. What can their order change then?"
 
