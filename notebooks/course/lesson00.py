@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from mgdmkit import stickactions
-from mgdmkit.experiments import Prepared, Trained
+from mgdmkit.evaluation import wilson
+from mgdmkit.experiments import Prepared, Trained, Variant
 from mgdmkit.inference import predict
+from mgdmkit.runs import read_run
 
 
 def exercise1(answer: Sequence[str]) -> None:
@@ -33,21 +35,34 @@ def exercise2(answer: tuple[float, float], prepared: Prepared) -> None:
     assert abs(negatives - inside) < 0.006, "The second share is off. Count all nine negatives of every test clip."
 
 
-def exercise3(answer: Sequence[Sequence[int]], Q: Tensor) -> None:
-    given = {(int(row), int(column)) for row, column in answer}
+def exercise3(answer: tuple[Sequence[Sequence[int]], str], Q: Tensor) -> None:
+    pairs, word = answer
+    given = {(int(row), int(column)) for row, column in pairs}
     assert all(0 <= row < len(Q) and 1 <= column < 4 for row, column in given), "Only columns 1 to 3 were changed."
     wrong = [pair for pair in sorted(given) if Q[pair] == 0]
     assert not wrong, f"{wrong[0]} was 0 in Q before: nothing true was declared false there."
     assert len(given) == int(Q[:, 1:4].sum()), "There are more. Compare Q and your copy, cell by cell."
+    assert word in ("together", "apart"), 'Beside the pairs: the word "together" or "apart".'
+    assert word == "apart", "The pairs are right. A target of 0 says: this text is not true of this clip. What follows?"
 
 
-def exercise4(answer: Trained, prepared: Prepared) -> None:
-    assert isinstance(answer, Trained), "The whole result of `run` is wanted, not its scores."
-    videos = prepared.videos("test")
-    assert answer.logits.shape == (len(videos.labels), len(prepared.features.classes)), "Score the test split."
+def exercise4(answer: tuple[Trained, bool], prepared: Prepared) -> None:
+    run, holds = answer
+    assert isinstance(run, Trained), "First the whole result of `run`, not its scores; then True or False."
+    assert isinstance(holds, bool), "Beside the result: True or False, without quotes."
+    videos, classes = prepared.videos("test"), prepared.features.classes
+    assert run.logits.shape == (len(videos.labels), len(classes)), "Score the test split."
     frames = videos.frame_features.flip(1)
-    played_back = predict(answer.model.cpu(), frames, prepared.features.text_features)
-    assert torch.allclose(played_back, answer.logits.cpu(), atol=1e-2), (
+    played_back = predict(run.model.cpu(), frames, prepared.features.text_features)
+    assert torch.allclose(played_back, run.logits.cpu(), atol=1e-2), (
         "Played backwards, the clips get other scores from this model: it still knows where a frame stands."
     )
-    assert "k3" in answer.name, "The model is blind to order, but k is not 3."
+    mine, right = read_run(run.folder), read_run(Variant(3).folder(prepared, 0))
+    assert mine["train"] == right["train"], "It is blind to order, but trained otherwise than k = 3 of section 6."
+    blind = right["model"] | {"frame_positions": False}
+    assert mine["model"] == blind, "More than the positions differs from the model of section 6."
+    reverse = torch.tensor(stickactions.reverse_of(classes))[videos.labels]
+    paired = reverse != videos.labels
+    own, other = (run.logits.cpu().gather(1, c[:, None])[paired, 0] for c in (videos.labels, reverse))
+    interval = wilson(int((own > other).sum()), len(own))
+    assert holds == (interval.low <= 0.5 <= interval.high), "Look again at both ends of `prefers_own(run.logits)`."

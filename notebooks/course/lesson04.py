@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from mgdmkit import inference
-from mgdmkit.experiments import Prepared, Trained
+from mgdmkit.experiments import Prepared, Trained, Variant
 from mgdmkit.model import MGDM
+from mgdmkit.runs import read_run
 
 
 def exercise1(answer: Iterable[str]) -> None:
@@ -45,6 +46,11 @@ def exercise3(answer: tuple[float, float, Trained], model: MGDM, prepared: Prepa
     assert not blind.model.config.frame_positions, "This model has frame positions."
     assert blind.logits.shape == (len(prepared.videos("test").labels), len(prepared.features.classes)), (
         "Train it on these clips and score the test split."
+    )
+    mine, usual = read_run(blind.folder), read_run(Variant(3).folder(prepared, 0))
+    assert mine["train"] == usual["train"], "It has no positions, but was trained otherwise than the lesson's model."
+    assert mine["model"] == usual["model"] | {"frame_positions": False}, (
+        "More differs in this model than the positions."
     )
     right = _lost_by_shuffling(blind.model.cpu(), prepared)
     assert abs(without - right) < 0.1, "Without positions the frames are a set. What can their order change then?"
