@@ -18,7 +18,7 @@ MORE = (
     "raking the leaves",
     "sitting at the desk",
 )
-"""Ten labels of "another data set". Which of them are false negatives, and of what, is for the student to find."""
+"""Ten labels of "another dataset". Which of them are false negatives, and of what, is for the student to find."""
 
 
 def show(widget, words):

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 
 import mgdmkit
 from mgdmkit import experiments, inference
+from mgdmkit.data import decord_frames, read_frames, segment_indices
 
 
 def exercise1(answer):
@@ -14,13 +16,17 @@ def exercise1(answer):
     assert abs(N - (98 / 3) ** 2) < 70, "Solve 98 / sqrt(N) = 3 for N."
 
 
-def exercise2(answer, run, path):
-    among_all, among_two = (float(ratio) for ratio in answer)
-    first, second = run.classes[:2]
-    shares = dict(zip(*run.classify(path, top=len(run.classes)), strict=True))
-    right = shares[first] / shares[second]
-    assert abs(among_all / right - 1) < 0.02, f"The ratio among all classes is another one: {first!r} over {second!r}."
-    assert abs(among_two / right - 1) < 0.02, "The ratio among the two is another one. Do logits know the other labels?"
+def exercise2(answer, folder):
+    wanted = segment_indices(100, 16)
+    for name, codec, hits in zip(("plain.avi", "numbered.mp4"), ("mpeg4", "h264"), answer, strict=True):
+        film = folder / name
+        assert film.is_file(), f"{name} is missing: write it into the folder of `film`."
+        assert _codec(film) == codec, f"{name} is coded with {_codec(film)}, not with {codec}."
+        assert _numbers(read_frames(film, [0, 50, 99])) == [0, 50, 99], f"{name}: its frames must carry their numbers."
+        assert hits == sum(map(int.__eq__, _numbers(decord_frames(film, wanted)), wanted)), (
+            f"{name}: compare decord's 16 frames with those asked for, one by one."
+        )
+    assert not _has_b_frames(folder / "plain.avi"), "plain.avi still has B-frames: bf is an option of the stream."
 
 
 def exercise3(answer):
@@ -45,3 +51,18 @@ def exercise4(answer):
     assert black in new.classes, "The label of black frames is none of the new model's classes."
     said = new.classify(np.zeros((16, 128, 128, 3), np.uint8), top=1).labels[0]
     assert black == said, "The new model says something else of black frames."
+
+
+def _codec(film):
+    with av.open(str(film)) as container:
+        return container.streams.video[0].codec_context.name
+
+
+def _has_b_frames(film):
+    with av.open(str(film)) as container:
+        return any(frame.pict_type == av.video.frame.PictureType.B for frame in container.decode(video=0))
+
+
+def _numbers(frames):
+    """The number that each frame of the lesson's film carries."""
+    return [round((pixels.mean(axis=(0, 2)) > 135).sum() / 2) for pixels in frames]
