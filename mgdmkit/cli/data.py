@@ -201,7 +201,7 @@ def mine(
     with main_first():
         if missing_texts(features, labels):
             made_by = read_recipe(features)
-            backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
+            backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by["pretrained"])
             try:
                 opened = load_clip(*backbone, device=str(choose_device(device)))
             except ClipWeightsError as error:

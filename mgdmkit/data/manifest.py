@@ -48,19 +48,21 @@ class Manifest:
     def video_paths(self) -> list[Path]:
         return [self.path.parent / path for path in self.table["path"]]
 
-    def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over ids, paths, labels, splits and file sizes, in order.
-
-        That is what decides which features stand in which row; the sizes give away a clip that was cut or encoded
-        anew under its old name, without reading it. `FileNotFoundError` if clips are missing.
-        """
-        paths = self.video_paths
-        if missing := [path for path in paths if not path.is_file()]:
+    def files(self) -> list[Path]:
+        """The video paths; `FileNotFoundError` if clips are missing."""
+        if missing := [path for path in self.video_paths if not path.is_file()]:
             raise FileNotFoundError(
                 f"{self.path} lists {len(missing)} clips that are not there, first {missing[0]}; put them there "
                 f"or make the manifest again"
             )
-        table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in paths])
+        return self.video_paths
+
+    def fingerprint(self) -> str:
+        """16 hex digits of a sha256 over ids, paths, labels, splits and file sizes, in order; errors as `files`.
+
+        The sizes give away a clip that was cut or encoded anew under its old name, without reading it.
+        """
+        table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in self.files()])
         return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 

@@ -137,9 +137,9 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
 
     Args:
         recipe: of the features that it was trained on, as `clip.features.read_recipe` gives it: classes, prompt, clip,
-            clip_fingerprint, pretrained where it is not None, and clips_fingerprint where it is known.
+            clip_fingerprint, pretrained; and clips_fingerprint, which a fine-tuned run does not have.
     """
-    name, pretrained = recipe["clip"], recipe.get("pretrained")
+    name, pretrained = recipe["clip"], recipe["pretrained"]
     held = {
         "classes": list(recipe["classes"]),
         "prompt": recipe["prompt"],
@@ -148,9 +148,8 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
             "pretrained": pretrained and _seen_from(run, pretrained),
             "fingerprint": recipe["clip_fingerprint"],
         },
+        "clips_fingerprint": recipe.get("clips_fingerprint"),
     }
-    if "clips_fingerprint" in recipe:
-        held["clips_fingerprint"] = recipe["clips_fingerprint"]
     path = run / "labels.json"
     write_text_atomic(path, json.dumps(held, indent=2, ensure_ascii=False) + "\n")
     record_sha256(path)
@@ -181,26 +180,25 @@ def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEv
             f"{run} sees through the CLIP {clip['name']} ({clip['fingerprint']}), {where} was made by {recipe['clip']} "
             f"({recipe['clip_fingerprint']}): another CLIP, whose features mean nothing to this run; {again}"
         )
-    if (recipe["frames"], recipe.get("sampling", SAMPLING)) != (frames, SAMPLING):
+    if (recipe["frames"], recipe["sampling"]) != (frames, SAMPLING):
         raise FolderError(
             f"{run} sees {frames} frames of a clip ({SAMPLING}), {where} holds {recipe['frames']} "
-            f"({recipe.get('sampling', SAMPLING)}); {again}"
+            f"({recipe['sampling']}); {again}"
         )
-    asked = {key: recipe.get(key) for key in ("classes", "prompt", "clips_fingerprint")}
-    own = {key: made.get(key, asked[key]) for key in asked}  # older runs don't tell their clips
+    asked = {key: recipe[key] for key in ("classes", "prompt", "clips_fingerprint")}
     told = []
-    if own["classes"] != asked["classes"]:
-        other = [label for label in asked["classes"] if label not in own["classes"]]
+    if made["classes"] != asked["classes"]:
+        other = [label for label in asked["classes"] if label not in made["classes"]]
         first = f", first {other[0]!r}" if other else ""
-        n, own_n = len(asked["classes"]), len(own["classes"])
+        n, own_n = len(asked["classes"]), len(made["classes"])
         told.append(
             f"none of these {n} classes was trained{first}; the run was trained on {own_n} others"
             if len(other) == n
             else f"{n} classes, {len(other)} of them new{first}, for the run's {own_n}"
         )
-    if own["prompt"] != asked["prompt"]:
-        told.append(f"the prompt {asked['prompt']!r} for {own['prompt']!r}")
-    if not told and own["clips_fingerprint"] != asked["clips_fingerprint"]:
+    if made["prompt"] != asked["prompt"]:
+        told.append(f"the prompt {asked['prompt']!r} for {made['prompt']!r}")
+    if not told and made["clips_fingerprint"] not in (None, asked["clips_fingerprint"]):
         told.append("clips, labels or splits that are not those of the features that it was trained on")
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
     return OtherEvaluation("; ".join(told), digest) if told else None
@@ -246,7 +244,7 @@ def _read_labels(run: Path) -> dict[str, Any]:
         f"it names the classes and the CLIP of the run. Give the command that trained {run} again: it trains nothing "
         f"anew and writes it (after `train` in Python: evaluation.write_labels)"
     )
-    held = read_json(path, cure, keys=("classes", "prompt", "clip"))
+    held = read_json(path, cure, keys=("classes", "prompt", "clip", "clips_fingerprint"))
     with reading(path, cure):
         held["clip"] = {key: held["clip"][key] for key in ("name", "pretrained", "fingerprint")}
         check_sha256(path)

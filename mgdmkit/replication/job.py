@@ -55,7 +55,7 @@ def job_recipes(table: int, source: Source, options: Options) -> tuple[Recipe, .
     """The rows to run, changed as asked; the CLIP, where none is asked for, is the one that made the features."""
     if options.clip is None and source.is_features:
         made = read_recipe(source.path)
-        options = replace(options, clip=made["clip"], pretrained=made.get("pretrained"))
+        options = replace(options, clip=made["clip"], pretrained=made["pretrained"])
     listed = table_recipes(table, source.dataset, options.rows, options.recipes)
     return tuple(recipe.changed(options) for recipe in listed)
 

@@ -76,7 +76,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
             )
         if _is_another_clip(made, recipe):
             raise ValueError(
-                f"{folder} was made by the CLIP {made['clip']} {made.get('pretrained') or ''}, the recipe's is "
+                f"{folder} was made by the CLIP {made['clip']} {made['pretrained'] or ''}, the recipe's is "
                 f"{recipe.clip} {recipe.pretrained or ''}; make features anew with `mgdm features`"
             )
         features = load_features(folder, source.official_split)
@@ -103,7 +103,7 @@ def _is_another_clip(made: dict[str, Any], recipe: Recipe) -> bool:
     if not all(name == SMALL or open_clip.list_pretrained_tags_by_model(name) for name in (one, other)):
         return False
     known = open_clip.list_pretrained_tags_by_model(other)
-    tags = {tag for tag in (made.get("pretrained"), recipe.pretrained) if tag in known}
+    tags = {tag for tag in (made["pretrained"], recipe.pretrained) if tag in known}
     return one != other or len(tags) > 1
 
 
@@ -223,7 +223,7 @@ def _write_result(
         "scored": recipe.scored,
         "seed": recipe.train.seed,
         "clip": f"{recipe.clip} {recipe.pretrained}" if recipe.pretrained else recipe.clip,
-        "features_precision": read_recipe(source.features_folder(prepared.root)).get("precision", "fp32"),
+        "features_precision": read_recipe(source.features_folder(prepared.root))["precision"],
         **own,
         "N": scores.top1.n,
         "unlike_the_paper": source.unlike_the_paper(recipe.scored),

@@ -192,7 +192,7 @@ def finetune(
 def _write_labels(run: Path, tuned: FrozenClip, classes: Sequence[str], prompt: str) -> None:
     """What `evaluation.load_run` needs to know of a fine-tuned run, whose CLIP is its own."""
     if processes.is_main():
-        own = {"clip": str(run / "clip"), "clip_fingerprint": tuned.fingerprint}
+        own = {"clip": str(run / "clip"), "pretrained": None, "clip_fingerprint": tuned.fingerprint}
         write_labels(run, {"classes": classes, "prompt": prompt, **own})
 
 
