@@ -94,9 +94,8 @@ def features(
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.clip.features import extract_features
     from mgdmkit.data.manifest import read_manifest
-    from mgdmkit.runs.processes import choose_device
 
-    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    backbone = load_clip(clip, pretrained, device=device, precision=precision)
     options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
     result = extract_features(read_manifest(manifest), backbone, out, **options)
     print(f"{len(result.clips)} clips x {frames} frames x {result.text_features.shape[1]}")
@@ -155,11 +154,10 @@ def near(
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.data.corpus import prompts, read_corpus
     from mgdmkit.data.exclusions import keep_decisions, near_duplicates, write_near
-    from mgdmkit.runs.processes import choose_device
 
     labels = read_corpus(corpus).labels
     keep_decisions(out)  # before the work
-    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    backbone = load_clip(clip, pretrained, device=device, precision=precision)
     texts = backbone.encode_text(prompts(labels, prompt))
     pairs = near_duplicates(labels, texts, threshold=threshold, top=top)
     print(f"{len(labels)} labels, {len(pairs)} pairs to decide on")
@@ -193,7 +191,7 @@ def mine(
     from mgdmkit.data.corpus import mining_corpus, read_corpus
     from mgdmkit.data.exclusions import locate, read_exclusions
     from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
-    from mgdmkit.runs.processes import choose_device, main_first
+    from mgdmkit.runs.processes import main_first
 
     cached = load_features(features)
     labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())
@@ -203,7 +201,7 @@ def mine(
             made_by = read_recipe(features)
             backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by["pretrained"])
             try:
-                opened = load_clip(*backbone, device=str(choose_device(device)))
+                opened = load_clip(*backbone, device=device)
             except ClipWeightsError as error:
                 if clip:
                     raise

@@ -47,6 +47,7 @@ from mgdmkit.clip.weights import (
 from mgdmkit.config import check_choice
 from mgdmkit.data.corpus import words
 from mgdmkit.runs.folder import cause, check_sha256, did_you_mean, lacks_memory
+from mgdmkit.runs.processes import choose_device
 
 
 class ClipTextWarning(UserWarning):
@@ -145,7 +146,7 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
             "ViT-L-14-quickgelu" or "ViT-L-14-gelu". Under the plain "ViT-L-14" a file is refused, unless its checksum
             says whose it is, as that of OpenAI's own archives does; mean and deviation are OpenAI's, as open_clip has
             them by default.
-        device: where the backbone runs.
+        device: where the backbone runs, as `choose_device` takes it.
         precision: what encoding computes in, of `PRECISIONS`; features are float32 in any case.
     Raises:
         ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
@@ -154,7 +155,7 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     Warns:
         ClipWeightsWarning: where OpenAI's weights were taken from the cache of OpenAI's own package.
     """
-    model, preprocess, tokenizer = _load(name, pretrained, device)
+    model, preprocess, tokenizer = _load(name, pretrained, str(choose_device(device)))
     model.eval().requires_grad_(False)
     _check_numbers(f"{name} {pretrained}" if pretrained else name, model, preprocess)
     if (scale := float(model.logit_scale.exp())) > 100.1:  # 100 comes out of a logarithm in half precision as 100.03
@@ -164,9 +165,6 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
             stacklevel=2,
         )
     return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained, precision)
-
-
-_TRAIN = "`mgdm clip --manifest MANIFEST.csv"
 
 
 def _load(name: str, pretrained: str | None, device: str) -> Parts:
@@ -183,7 +181,7 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
         near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
         raise ClipWeightsError(
             f"{name!r} is neither a folder with a CLIP nor a model of open_clip; take {SMALL!r}, which comes with the "
-            f"kit, train one with {_TRAIN} --out CLIP`, or choose one of open_clip's "
+            f"kit, train one with {_training('CLIP')}, or choose one of open_clip's "
             f"{len(open_clip.list_models())} models, such as {', '.join(near)}"
         )
     if pretrained is None:
@@ -211,6 +209,11 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
         stacklevel=3,
     )
     return _load_file(name, path, device)
+
+
+def _training(out: Path | str) -> str:
+    """The command that trains a CLIP, quoted."""
+    return f"`mgdm clip --manifest MANIFEST.csv --out {out}`"
 
 
 def _clips_in(folder: Path) -> list[Path]:
@@ -271,7 +274,7 @@ def _load_folder(folder: Path, device: str) -> Parts:
     if not (folder / "open_clip_config.json").is_file() or not weights:
         raise ClipWeightsError(
             f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there"
-            + (did_you_mean(_clips_in(folder)) or f"; make them with {_TRAIN} --out {folder}`")
+            + (did_you_mean(_clips_in(folder)) or f"; make them with {_training(folder)}")
         )
     try:
         for path in weights:
@@ -282,7 +285,7 @@ def _load_folder(folder: Path, device: str) -> Parts:
             raise
         raise ClipWeightsError(
             f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
-            f"make it again with {_TRAIN} --out {folder}`"
+            f"make it again with {_training(folder)}"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Frame and text features on disk: computed once, checked for ever after.
 
 A feature folder holds
-    features.json             what made it: backbone, precision, clips, frames, sampling, prompt, classes, clips per shard
+    features.json             what made it: CLIP, precision, clips, frames, sampling, prompt, classes, clips per shard
     clips.csv                 id, label and split of each row; split1, split2, ... where the manifest has them
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
@@ -34,7 +34,7 @@ from mgdmkit.clip.backbone import FrozenClip
 from mgdmkit.clip.batches import in_two_parts, load_batches
 from mgdmkit.data.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.data.manifest import SPLITS, UNUSED, Manifest, official_splits, take_official_split
-from mgdmkit.data.video import VideoError, read_segments
+from mgdmkit.data.video import read_segments
 from mgdmkit.files import write_text_atomic
 from mgdmkit.runs.folder import (
     RECORDS,

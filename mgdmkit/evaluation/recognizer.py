@@ -28,7 +28,6 @@ from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import Inference, predict
 from mgdmkit.model import MGDM
 from mgdmkit.runs.folder import FolderError, check_sha256, read_json, reading, record_sha256
-from mgdmkit.runs.processes import choose_device
 from mgdmkit.runs.trained import load_model, read_run
 
 Clip = str | Path | np.ndarray
@@ -255,7 +254,7 @@ def _open_clip(run: Path, made: dict[str, Any], clip: Path | str | None, pretrai
     name, weights = (str(clip), pretrained) if clip else (_from_run(run, made["name"]), made["pretrained"])
     weights = pretrained or (weights and _from_run(run, weights))
     try:
-        return load_clip(name, weights, device=str(choose_device(device)))
+        return load_clip(name, weights, device)
     except ClipWeightsError as error:
         if clip:
             raise

@@ -41,7 +41,7 @@ from mgdmkit.replication.options import Options, Runs
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
 from mgdmkit.replication.settings import UNTRAINED, exclusions, features_precision, record_settings
 from mgdmkit.replication.sources import Source
-from mgdmkit.runs.processes import choose_device, is_main, main_first, map_rows, world_size
+from mgdmkit.runs.processes import is_main, main_first, map_rows, world_size
 from mgdmkit.training.finetuning import finetune, finetuned_features
 from mgdmkit.training.loop import Videos, train
 
@@ -66,7 +66,7 @@ class Prepared:
 
 def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
     """Features, texts of the corpus and mined negatives of a dataset under `root`, made or loaded."""
-    where, folder, clip = str(choose_device(options.device)), source.features_folder(root), None
+    folder, clip = source.features_folder(root), None
     if source.is_features:
         made = read_recipe(folder)
         if (made["frames"], made["prompt"]) != (recipe.model.frames, recipe.prompt):
@@ -81,7 +81,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
             )
         features = load_features(folder, source.official_split)
     else:
-        clip = load_clip(recipe.clip, recipe.pretrained, where, precision=features_precision(recipe))
+        clip = load_clip(recipe.clip, recipe.pretrained, options.device, precision=features_precision(recipe))
         every = read_manifest(source.path)  # as it is: one folder serves all official splits
         asked = {"frames": recipe.model.frames, "prompt": recipe.prompt}
         features = extract_features(every, clip, folder, **asked, workers=options.workers, quiet=options.quiet)
@@ -89,7 +89,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     labels = mining_corpus(features.classes, corpus_labels(recipe.corpus))
     with main_first():
         if missing_texts(folder, labels):
-            encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, where))
+            encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, options.device))
     texts, ids = corpus_texts(folder, labels), list(features.clips["id"])
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
     mined = root / f"negatives-{recipe.corpus_name}.csv"

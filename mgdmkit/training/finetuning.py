@@ -203,7 +203,7 @@ def is_finetuned(run: Path) -> bool:
 
 def tuned_clip(run: Path, device: str = "cpu") -> FrozenClip:
     """The CLIP of a fine-tuned run: its image encoder as trained, its text encoder as it was."""
-    return load_clip(str(run / "clip"), device=str(choose_device(device)))
+    return load_clip(str(run / "clip"), device=device)
 
 
 def finetuned_features(

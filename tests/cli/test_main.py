@@ -457,7 +457,8 @@ def in_a_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "work"), [("features", lambda: list(load_batches(ended_by_the_system, [0], 1))), ("experiment", in_a_pool)]
+    ("command", "work"),
+    [("features", lambda: list(load_batches(ended_by_the_system, [0], 1))), ("experiment", in_a_pool)],
 )
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_worker_that_the_system_ends_is_one_message_with_a_cure(command, work, monkeypatch):
