@@ -13,7 +13,7 @@ app = tyro.extras.SubcommandApp()
 
 @dataclass(frozen=True)
 class Split:
-    """How clips without official lists are split; named as `check_folder` has it."""
+    """How clips without official lists are split; named as `manifest_from_folder` has it."""
 
     val_fraction: float = 0.0  # Share of each class for validation, when no lists are given.
     test_fraction: float = 0.25  # Share of each class for testing, when no lists are given.
@@ -46,12 +46,12 @@ def folder(
         workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.check import PROBLEM, missing_path, save_copies, save_list
-    from mgdmkit.data.folder import check_folder
+    from mgdmkit.data.folder import manifest_from_folder
     from mgdmkit.data.manifest import write_manifest
 
-    checked, summary = check_folder(videos, label_style=labels, probe=probe, workers=workers, **asdict(split))
+    checked = manifest_from_folder(videos, label_style=labels, probe=probe, workers=workers, **asdict(split))
     write_manifest(out, checked.rows)
-    print(summary)
+    print(checked.summary)
     save_list(missing_path(out), PROBLEM, checked.problems)
     save_copies(out, checked.copies)
     _tell_lists(out)
@@ -154,15 +154,10 @@ def csv_(
         probe: Decode every file completely.
         workers: Threads that decode; one per core, at most 16, when not given.
     """
-    from mgdmkit.data.check import check_manifest, problems_text, split_counts
+    from mgdmkit.data.check import check_manifest
 
     checked = check_manifest(manifest, out, official_split=official_split, probe=probe, workers=workers)
-    counts = ", ".join(f"{n:,} {split}" for split, n in split_counts(checked.rows, "split").items())
-    print(f"{len(checked.rows):,} clips of {checked.report()['classes']} classes: {counts}")
-    if checked.problems:
-        print(problems_text(checked.problems))
-    for note in checked.notes:
-        print(note)
+    print(checked.summary)
     if out:
         _tell_lists(out)
     done("manifest", out or manifest)

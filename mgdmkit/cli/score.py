@@ -115,10 +115,10 @@ def _features_for(run, features, manifest, split: str, official_split: int | Non
 
 def _clips_of(folder: Path) -> str:
     """What to give instead of a folder."""
-    from mgdmkit.data.manifest import VIDEO_SUFFIXES
+    from mgdmkit.data.manifest import is_clip
 
-    found = sorted(path.suffix for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    inner = sorted({path.parent for path in folder.glob("*/*") if path.suffix.lower() in VIDEO_SUFFIXES})
+    found = sorted(path.suffix for path in filter(is_clip, folder.glob("*")))
+    inner = sorted({path.parent for path in filter(is_clip, folder.glob("*/*"))})
     give = f"give its clips: {folder}/*{max(found, key=found.count)}" if found else "it holds no clip"
     if inner and not found:
         give = f"its clips lie in folders, such as {inner[0]}; give {inner[0]}/*"

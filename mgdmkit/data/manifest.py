@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,22 @@ UNUSED = "unused"
 """In place of a split: a clip that an official split leaves out, but another of the same dataset may use."""
 COLUMNS = ("id", "path", "label", "split")
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
+DEPTH = 4
+"""Folders below a folder of clips that are looked into."""
+
+
+def is_clip(file: Path) -> bool:
+    # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
+    return file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and below it; of a hidden folder the folder itself. Names are never taken as patterns."""
+    for inner, folders, names in os.walk(folder, followlinks=True):
+        hidden = [name for name in folders if name.startswith(".")]
+        yield from (Path(inner, name) for name in (*names, *hidden))
+        too_deep = len(Path(inner).relative_to(folder).parts) >= DEPTH  # ends a loop of links
+        folders[:] = [] if too_deep else [name for name in folders if name not in hidden]
 
 
 @dataclass(frozen=True)
