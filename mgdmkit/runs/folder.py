@@ -57,7 +57,7 @@ def claim(path: Path, recipe: dict[str, Any], *, ignore: Sequence[str] = (), wor
         write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
         return
     cure = "put back a good copy, take another folder, or delete this one to make it anew"
-    held, asked = _flat(read_json(path, cure)), _flat(recipe)
+    held, asked = flat(read_json(path, cure)), flat(recipe)
     keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
     if keys:
         parts = [f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
@@ -73,15 +73,16 @@ def did_you_mean(paths: Iterable[Path]) -> str:
     return f"; did you mean {' or '.join(names[:5])}?" if names else ""
 
 
-def _shown(flat: dict[str, Any], key: str) -> str:
-    return repr(flat[key]) if key in flat else "not named"
+def _shown(held: dict[str, Any], key: str) -> str:
+    return repr(held[key]) if key in held else "not named"
 
 
-def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Without dictionaries inside: {"train": {"lr": 1}} -> {"train.lr": 1}."""
+    found: dict[str, Any] = {}
     for key, value in recipe.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def read_json(path: Path, cure: str, keys: Iterable[str] = ()) -> dict[str, Any]:
