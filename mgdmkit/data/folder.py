@@ -8,16 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mgdmkit.config import check_choice
-from mgdmkit.data.check import (
-    Checked,
-    Row,
-    copies_among,
-    few_names,
-    notes_on,
-    problems_text,
-    split_counts,
-    usable,
-)
+from mgdmkit.data.check import Checked, Row, copies_among, few_names, notes_on, problems_text, split_counts, usable
 from mgdmkit.data.corpus import label_text
 from mgdmkit.data.lists import ListReader, is_heading
 from mgdmkit.data.manifest import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, ManifestError, files_below, is_clip

@@ -22,12 +22,7 @@ from mgdmkit.replication.tables import write_table
 from mgdmkit.runs.processes import barrier, is_main
 
 
-def reproduce_table(
-    table: int,
-    sources: Sequence[Source],
-    out: Path,
-    options: Options,
-) -> Path:
+def reproduce_table(table: int, sources: Sequence[Source], out: Path, options: Options) -> Path:
     """Run rows of Table 1, 2, 3 or 7 with seeds 0 .. seeds - 1 and return its CSV; a Markdown file lies beside it.
 
     Args:
