@@ -186,8 +186,7 @@ def mine(
         clip: The CLIP that made the features, for labels that it has not read yet; when not given, it is looked for
             where it was then.
     """
-    from mgdmkit.clip.backbone import ClipWeightsError, load_clip
-    from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
+    from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts
     from mgdmkit.data.corpus import mining_corpus, read_corpus
     from mgdmkit.data.exclusions import locate, read_exclusions
     from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
@@ -198,19 +197,7 @@ def mine(
     excluded = locate(read_exclusions(*exclude), labels, list(cached.clips["id"]), list(cached.clips["label"]))
     with main_first():
         if missing_texts(features, labels):
-            made_by = read_recipe(features)
-            backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by["pretrained"])
-            try:
-                opened = load_clip(*backbone, device=device)
-            except ClipWeightsError as error:
-                if clip:
-                    raise
-                raise ClipWeightsError(
-                    f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be "
-                    f"opened. If it lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained "
-                    f"TAG_OR_FILE.\n{error}"
-                ) from error
-            encode_texts(features, labels, opened)
+            encode_texts(features, labels, _clip_of(features, clip, pretrained, device))
     depth = min(DEPTH, len(labels) - 1) if depth is None else depth
     negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
     if corpus:
@@ -226,3 +213,20 @@ def mine(
     k = min(3, depth)
     command = ("train", "small", "--k", k, "--features", features, "--mined", out, "--out", out.parent / f"k{k}")
     done("negatives", out, *command)
+
+
+def _clip_of(features: Path, clip: str | None, pretrained: str | None, device: str):
+    """The CLIP that made some features, where it was then or as it is given."""
+    from mgdmkit.clip.backbone import ClipWeightsError, load_clip
+    from mgdmkit.clip.features import read_recipe
+
+    if clip:
+        return load_clip(clip, pretrained, device)
+    made_by = read_recipe(features)
+    try:
+        return load_clip(made_by["clip"], pretrained or made_by["pretrained"], device)
+    except ClipWeightsError as error:
+        raise ClipWeightsError(
+            f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be opened. If it "
+            f"lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained TAG_OR_FILE.\n{error}"
+        ) from error

@@ -59,7 +59,7 @@ SAMPLING = "center of each of T equal segments"
 HEAD = 16_384
 """Bytes at the beginning of a file that, with its size, say which clip it is, wherever it lies."""
 MAY_DIFFER = ("clip", "pretrained", "clips_fingerprint", "clips_per_shard")
-"""What is not compared where a folder is continued."""
+"""What `claim` does not compare: a CLIP may move, its fingerprint may not; of the clips more is told."""
 OWN = ("clips.csv", "sha256.json", "scores-*.json", "confusion-*.csv")
 """What may lie in a folder of features before features.json does."""
 _AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
@@ -179,15 +179,8 @@ def extract_features(
         "logit_scale": clip.logit_scale,
         "clips_per_shard": clips_per_shard(len(manifest.table)),
     }
-    columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
-        _refuse_strangers(out)
-        # The CLIP may move, its fingerprint may not; the clips are compared next.
-        claim(out / "features.json", recipe, ignore=MAY_DIFFER, work=("*.safetensors",))
-        _refuse_other_clips(out, recipe["clips_fingerprint"], manifest)
-        if is_main():
-            write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
-            record_sha256(out / "clips.csv")
+        _begin(out, recipe, manifest)
         if not _is_whole(out / "text.safetensors", (len(sentences),), "text_features"):
             save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
     paths, ids = manifest.video_paths, list(manifest.table["id"])
@@ -210,6 +203,17 @@ def extract_features(
             record_sha256(path)
     barrier()
     return load_features(out)
+
+
+def _begin(out: Path, recipe: dict[str, Any], manifest: Manifest) -> None:
+    """Claim a folder for these features and list its clips; errors as for `extract_features`."""
+    _refuse_strangers(out)
+    claim(out / "features.json", recipe, ignore=MAY_DIFFER, work=("*.safetensors",))
+    _refuse_other_clips(out, recipe["clips_fingerprint"], manifest)
+    if is_main():
+        columns = ["id", "label", "split", *official_splits(list(manifest.table))]
+        write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
+        record_sha256(out / "clips.csv")
 
 
 def _refuse_strangers(out: Path) -> None:
