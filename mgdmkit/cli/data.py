@@ -227,6 +227,6 @@ def _clip_of(features: Path, clip: str | None, pretrained: str | None, device: s
         return load_clip(made_by["clip"], pretrained or made_by["pretrained"], device)
     except ClipWeightsError as error:
         raise ClipWeightsError(
-            f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be opened. If it "
-            f"lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained TAG_OR_FILE.\n{error}"
+            f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be opened. If "
+            f"it lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained TAG_OR_FILE.\n{error}"
         ) from error
