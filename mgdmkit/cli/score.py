@@ -93,14 +93,13 @@ def _features_for(run, features, manifest, split: str, official_split: int | Non
     from mgdmkit.data.manifest import read_manifest
     from mgdmkit.evaluation import recognizer
     from mgdmkit.evaluation.official_split import split_to_score
-    from mgdmkit.training.finetuning import check_features, finetuned_features, is_finetuned
+    from mgdmkit.training.finetuning import finetuned_features, is_finetuned
 
     if (features is None) == (manifest is None):
         raise ValueError("give either --features or, for a run made by `mgdm finetune`, --manifest")
     if features:
         number, other = official_split, None
         if run:
-            check_features(run, features)
             other = recognizer.check_features(run, read_recipe(features), features)
             number = split_to_score(run, read_clips(features), official_split)
         return load_features(features, number, split), other

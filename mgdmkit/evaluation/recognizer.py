@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,6 +22,7 @@ from torch import Tensor
 from mgdmkit.clip.backbone import ClipWeightsError, FrozenClip, load_clip
 from mgdmkit.clip.features import SAMPLING
 from mgdmkit.data.corpus import prompts
+from mgdmkit.data.tables import write_rows
 from mgdmkit.data.video import read_segments, segment_indices
 from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import Inference, predict
@@ -173,7 +173,8 @@ def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEv
         FolderError: for another CLIP, another number of frames or another sampling.
     """
     made, frames = _read_labels(run), read_run(run)["model"]["frames"]
-    clip, again = made["clip"], "make features as the run's were with `mgdm features`, into another folder"
+    clip = made["clip"]
+    again = f"make features with `mgdm features --clip {_from_run(run, clip['name'])}`, into another folder"
     if recipe["clip_fingerprint"] != clip["fingerprint"]:
         raise FolderError(
             f"{run} sees through the CLIP {clip['name']} ({clip['fingerprint']}), {where} was made by {recipe['clip']} "
@@ -232,9 +233,7 @@ def predictions_csv(path: Path, found: Mapping[Path, Prediction]) -> Path:
         for video, prediction in found.items()
         for rank, (label, score) in enumerate(zip(*prediction, strict=True), start=1)
     ]
-    table = pd.DataFrame(rows, columns=["video", "rank", "label", "score"])
-    write_text_atomic(path, table.to_csv(index=False))
-    return path
+    return write_rows(path, ("video", "rank", "label", "score"), rows)
 
 
 def _read_labels(run: Path) -> dict[str, Any]:

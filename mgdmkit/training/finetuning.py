@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import Features, extract_features, read_recipe
+from mgdmkit.clip.features import Features, extract_features
 from mgdmkit.clip.small import SMALL, small_config
 from mgdmkit.clip.weights import open_clip_name
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig
@@ -30,7 +30,7 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.runs import processes
-from mgdmkit.runs.folder import FolderError, claim, fingerprint, save_tensors
+from mgdmkit.runs.folder import claim, fingerprint, save_tensors
 from mgdmkit.runs.processes import choose_device
 from mgdmkit.runs.trained import is_finished, load_model, new_model, read_run
 from mgdmkit.training.augment import Clips
@@ -214,15 +214,6 @@ def finetuned_features(
     out = run / f"features-{manifest.fingerprint()}"
     options = {"frames": made["model"]["frames"], "prompt": made["prompt"], "workers": workers, "quiet": quiet}
     return extract_features(manifest, tuned_clip(run, device), out, **options)
-
-
-def check_features(run: Path, features: Path) -> None:
-    """`FolderError` when a feature folder is not of the CLIP that a fine-tuned run has trained."""
-    if is_finetuned(run) and read_recipe(features)["clip_fingerprint"] != tuned_clip(run).fingerprint:
-        raise FolderError(
-            f"{features} was not made by the image encoder that {run} has fine-tuned; give --manifest instead of "
-            f"--features, or make features with `mgdm features --clip {run / 'clip'}`"
-        )
 
 
 def _save_clip(clip: FrozenClip, image_encoder: nn.Module, folder: Path) -> None:
