@@ -16,7 +16,7 @@ import mgdmkit.clip.small
 from mgdmkit import MGDMConfig, TrainConfig
 from mgdmkit.cli.main import main
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import extract_features, load_features
+from mgdmkit.clip.features import extract_features, load_features, read_recipe
 from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.config import FineTuneConfig
 from mgdmkit.data.manifest import read_manifest, write_manifest
