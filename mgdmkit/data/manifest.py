@@ -19,14 +19,8 @@ from mgdmkit.data.tables import LOOKS_LIKE, ManifestError, read_table
 from mgdmkit.files import write_text_atomic
 
 SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {name: name for name in SPLITS} | {
-    "training": "train",
-    "valid": "val",
-    "validate": "val",
-    "validation": "val",
-    "testing": "test",
-    "unused": "unused",
-}
+SPLIT_NAMES = {name: name for name in (*SPLITS, "unused")} | {"training": "train", "testing": "test"}
+SPLIT_NAMES |= dict.fromkeys(("valid", "validate", "validation"), "val")
 """What tables, files and folders call the splits."""
 UNUSED = "unused"
 """In place of a split: a clip that an official split leaves out, but another of the same dataset may use."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice, check_counts
-from mgdmkit.data.cards import DATASETS
+from mgdmkit.data.cards import DATASETS, REINSTALL
 from mgdmkit.replication.options import Runs
 from mgdmkit.resources import resource
 from mgdmkit.runs.folder import flat
@@ -139,7 +139,7 @@ def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:
         there = ", ".join(sorted(file.stem for file in (folder / dataset).glob("*.toml"))) or "no row"
         raise FileNotFoundError(
             f"no recipe at {missing[0]}; {folder / dataset} has {there}. The kit's own recipes come with it: where "
-            f"they are gone, install it again (in a checkout: `pip install -e .`)"
+            f"they are gone, {REINSTALL}"
         )
     recipe = _read(row, files)
     if (recipe.row, recipe.dataset) != (row, dataset):
