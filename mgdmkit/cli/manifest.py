@@ -9,6 +9,10 @@ import tyro
 from mgdmkit.cli.shared import OfficialSplit, done
 
 app = tyro.extras.SubcommandApp()
+Probe = Annotated[
+    bool, tyro.conf.arg(help="Decode every file whole: what is damaged is then treated as what is empty or missing.")
+]
+Threads = Annotated[int | None, tyro.conf.arg(help="Threads that decode; one per core, at most 16, when not given.")]
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ def folder(
     out: Path,
     split: Annotated[Split, tyro.conf.arg(name="")],
     labels: Literal["words", "raw"] = "words",
-    probe: bool = False,
-    workers: int | None = None,
+    probe: Probe = False,
+    workers: Threads = None,
 ) -> None:
     """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
 
@@ -42,8 +46,6 @@ def folder(
         videos: The folder of class folders.
         out: The manifest to write, a CSV with id, path, label and split.
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
-        probe: Decode every file whole, and leave out what is damaged; empty files are left out in any case.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.check import PROBLEM, missing_path, save_copies, save_list
     from mgdmkit.data.folder import manifest_from_folder
@@ -74,8 +76,8 @@ class Copy:
 
     videos: Path  # The unpacked videos, in folders or all in one.
     out: Path  # The manifest to write, a CSV with id, path, label, the official splits if there are several, and split.
-    probe: bool = False  # Decode every file whole, and leave out what is damaged.
-    workers: int | None = None  # Threads that decode; one per core, at most 16, when not given.
+    probe: Probe = False
+    workers: Threads = None
 
     def write(self, official, official_split: int = 1) -> None:
         from mgdmkit.data.official import build_manifest, summary
@@ -142,8 +144,8 @@ def csv_(
     manifest: Path,
     out: Path | None = None,
     official_split: OfficialSplit = None,
-    probe: bool = False,
-    workers: int | None = None,
+    probe: Probe = False,
+    workers: Threads = None,
 ) -> None:
     """Check a manifest, written by you or by `mgdm`: its columns, its entries, and whether its clips are there.
 
@@ -151,8 +153,6 @@ def csv_(
         manifest: A CSV with id, path (relative to it, or absolute), label and split (train, val, test, unused).
         out: Write the usable clips as a manifest here, and list the others beside it; without it, one clip that is
             missing or damaged is an error.
-        probe: Decode every file completely.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.check import check_manifest
 
