@@ -41,11 +41,14 @@ def load_model(run: Path, device: str = "cpu") -> MGDM:
 def read_run(run: Path) -> dict[str, Any]:
     """What a run folder was made with: {"model": ..., "train": ..., "official_split": ..., "data": its fingerprint}.
 
-    `FolderError` when its `config.json` is missing or damaged, or does not say which temperatures the model has.
+    `FolderError` when its `config.json` is missing or damaged, or from before the temperatures were the backbone's.
     """
     made = read_json(run / "config.json", ANEW, keys=("model", "train"))
     if "temperatures" not in made["model"]:
-        raise FolderError(f"{run} does not say which temperatures it has, so it compares with no other run; {ANEW}")
+        raise FolderError(
+            f"{run} was trained when the kit fixed the two temperatures to those of OpenAI's CLIP, whatever the CLIP; "
+            f"now they are the CLIP's own, so that the run compares with no other: train it anew, into another folder"
+        )
     return made
 
 

@@ -390,7 +390,7 @@ def test_from_the_shell_to_a_score(clip, table, features, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("evaluate --run {run} --features {features}", "was not made by the image encoder"),
+        ("evaluate --run {run} --features {features}", "another CLIP, whose features mean nothing to this run"),
         ("evaluate --run {run}", "give either --features or"),
         ("evaluate --run {run} --features {features} --manifest {table}", "give either --features or"),
         ("evaluate --manifest {table}", "--manifest is for a --run made by `mgdm finetune`"),
