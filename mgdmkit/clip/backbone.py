@@ -174,16 +174,7 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
     if Path(name).is_dir():
         return _load_folder(Path(name), device)
     if open_clip_name(name) not in open_clip.list_models():
-        beside = {str(path): path for path in _clips_in(Path(name).parent)}
-        if typo := difflib.get_close_matches(name, beside, n=2, cutoff=0 if "/" in name else 0.6):
-            meant = did_you_mean(beside[found] for found in typo)
-            raise ClipWeightsError(f"{name!r} is neither a folder with a CLIP nor a model of open_clip{meant}")
-        near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
-        raise ClipWeightsError(
-            f"{name!r} is neither a folder with a CLIP nor a model of open_clip; take {SMALL!r}, which comes with the "
-            f"kit, train one with {_training('CLIP')}, or choose one of open_clip's "
-            f"{len(open_clip.list_models())} models, such as {', '.join(near)}"
-        )
+        raise ClipWeightsError(f"{name!r} is neither a folder with a CLIP nor a model of open_clip{_instead(name)}")
     if pretrained is None:
         raise ClipWeightsError(f"{name} needs weights: give a tag ({tags_of(name)}) or the path of a checkpoint")
     tag = open_clip.get_pretrained_cfg(name, pretrained)
@@ -209,6 +200,18 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
         stacklevel=3,
     )
     return _load_file(name, path, device)
+
+
+def _instead(name: str) -> str:
+    """What may have been meant by a name that is none, or else what there is."""
+    beside = {str(path): path for path in _clips_in(Path(name).parent)}
+    if typo := difflib.get_close_matches(name, beside, n=2, cutoff=0 if "/" in name else 0.6):
+        return did_you_mean(beside[found] for found in typo)
+    near, models = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0), len(open_clip.list_models())
+    return (
+        f"; take {SMALL!r}, which comes with the kit, train one with {_training('CLIP')}, or choose one of open_clip's "
+        f"{models} models, such as {', '.join(near)}"
+    )
 
 
 def _training(out: Path | str) -> str:

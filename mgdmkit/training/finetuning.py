@@ -30,11 +30,11 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.runs import processes
-from mgdmkit.runs.folder import claim, fingerprint, save_tensors
+from mgdmkit.runs.folder import fingerprint, save_tensors
 from mgdmkit.runs.processes import choose_device
-from mgdmkit.runs.trained import is_finished, load_model, new_model, read_run
+from mgdmkit.runs.trained import load_model, new_model, read_run
 from mgdmkit.training.augment import Clips
-from mgdmkit.training.loop import WORK, choose_groups, fit
+from mgdmkit.training.loop import begin, choose_groups, finish, fit
 from mgdmkit.training.optim import autocast_dtype, parameter_groups
 
 POSITIONS = ("frame_positions", "positional_embedding", "pos_embed")  # ours, open_clip's, timm's
@@ -155,17 +155,13 @@ def finetune(
         "labels": list(labels),
         "official_split": official_split,
         "data": f"{training.fingerprint()}-{fingerprint(group_labels)}",
-        **processes.stamp(),
     }
     autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed, as the next: they may raise
     image_encoder = copy.deepcopy(clip.model.visual)
     set_trainable(image_encoder, finetuning.freeze)
     image_encoder.set_grad_checkpointing(finetuning.grad_checkpointing)
-    with processes.main_first():
-        # Its folder may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
-        free = ("clip.name", "clip.pretrained", "finetune.grad_checkpointing")
-        claim(out / "config.json", recipe, ignore=free, work=WORK)
-    if is_finished(out):
+    # The CLIP may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
+    if begin(out, recipe, free=("clip.name", "clip.pretrained", "finetune.grad_checkpointing")):
         tuned = tuned_clip(out, device)
         _write_labels(out, tuned, training.classes, prompt)
         return FineTuned(tuned.model.visual, load_model(out, device)).eval()
@@ -182,8 +178,7 @@ def finetune(
     fit(network, groups, config, clips, group_labels, text_features, out, **hooks)
     if processes.is_main():
         _save_clip(clip, network.image_encoder, out / "clip")
-        save_tensors(out / "model.safetensors", network.mgdm.state_dict())
-        (out / "checkpoint.pt").unlink(missing_ok=True)
+        finish(out, network.mgdm)
         _write_labels(out, tuned_clip(out), training.classes, prompt)
     processes.barrier()
     return network.eval()
