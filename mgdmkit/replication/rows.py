@@ -14,9 +14,8 @@ from typing import Any
 import open_clip
 from torch import Tensor
 
-from mgdmkit.clip.backbone import FrozenClip, load_clip
+from mgdmkit.clip.backbone import load_clip
 from mgdmkit.clip.features import (
-    CorpusTexts,
     Features,
     corpus_texts,
     encode_texts,
@@ -33,35 +32,25 @@ from mgdmkit.data.exclusions import locate, read_exclusions
 from mgdmkit.data.manifest import read_manifest
 from mgdmkit.evaluation.recognizer import write_labels
 from mgdmkit.evaluation.scores import score
-from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
+from mgdmkit.experiments import pipeline
+from mgdmkit.experiments.pipeline import DEPTH, OWN, mine_to_csv
 from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
-from mgdmkit.mining import Negatives, zero_shot_logits
+from mgdmkit.mining import zero_shot_logits
 from mgdmkit.replication.options import Options, Runs
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
 from mgdmkit.replication.settings import UNTRAINED, exclusions, features_precision, record_settings
 from mgdmkit.replication.sources import Source
 from mgdmkit.runs.processes import is_main, main_first, map_rows, world_size
 from mgdmkit.training.finetuning import finetune, finetuned_features
-from mgdmkit.training.loop import Videos, train
+from mgdmkit.training.loop import train
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A dataset up to the training."""
+@dataclass(frozen=True, kw_only=True)
+class Prepared(pipeline.Prepared):
+    """A dataset of the paper up to the training; `clip` is None for a source that is features."""
 
     source: Source
-    root: Path
-    features: Features
-    texts: CorpusTexts
-    negatives: Negatives
-    """For every clip of the features, in their order; indices into the labels of `texts`."""
-    clip: FrozenClip | None
-    """None for a source that is features."""
-
-    def training_negatives(self) -> Negatives:
-        rows = self.features.rows("train")
-        return Negatives(*(tensor[rows] for tensor in self.negatives))
 
 
 def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
@@ -94,7 +83,7 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
     mined = root / f"negatives-{recipe.corpus_name}.csv"
     negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
-    return Prepared(source, root, features, texts, negatives, clip)
+    return Prepared(root, OWN, features, negatives, clip=clip, corpus=texts, source=source)
 
 
 def _is_another_clip(made: dict[str, Any], recipe: Recipe) -> bool:
@@ -156,14 +145,14 @@ def batch_note(recipe: Recipe) -> str:
 
 def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
     features, texts = prepared.features, prepared.texts.text_features
-    training, scored, C = features.split("train"), features.split(recipe.scored), len(features.classes)
+    scored, C = prepared.videos(recipe.scored), len(features.classes)
     model = train(
         recipe.model.for_backbone(texts.shape[1], features.logit_scale),
         recipe.train,
-        Videos(training.frame_features, training.labels),
+        prepared.videos("train"),
         texts,
         folder,
-        negatives=prepared.training_negatives(),
+        negatives=prepared.negatives_of("train"),
         classes=C,
         official_split=prepared.source.official_split,
         device=options.device,
@@ -182,7 +171,7 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         prepared.clip,
         prepared.source.manifest("train"),
         folder,
-        negatives=prepared.training_negatives(),
+        negatives=prepared.negatives_of("train"),
         corpus=prepared.texts.labels,
         official_split=prepared.source.official_split,
         prompt=recipe.prompt,
@@ -214,7 +203,7 @@ def _write_result(
 ) -> None:
     """The scores of a run, and what a table has to say about them, `own` of a trained run alone; shares in percent."""
     source, features = prepared.source, prepared.features
-    scores = score(logits, features.labels[features.rows(recipe.scored)])
+    scores = score(logits, prepared.labels_of(recipe.scored))
     result: dict[str, Any] = {
         "dataset": source.dataset,
         "row": recipe.row,
