@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -45,7 +44,7 @@ from mgdmkit.clip.weights import (
     tags_of,
 )
 from mgdmkit.config import check_choice
-from mgdmkit.data.corpus import words
+from mgdmkit.data.corpus import alike, words
 from mgdmkit.runs.folder import cause, check_sha256, did_you_mean, lacks_memory
 from mgdmkit.runs.processes import choose_device
 
@@ -341,9 +340,7 @@ def _tell_alike(texts: Sequence[str], tokens: Tensor, features: Tensor) -> None:
         "have the same embedding": _rows(features),
     }
     for reason, keys in reasons.items():
-        first: dict[Any, str] = {}
-        pairs = [(first.setdefault(key, text), text) for text, key in zip(texts, keys, strict=True)]
-        if pairs := [pair for pair in pairs if pair[0] != pair[1]]:
+        if pairs := alike(texts, dict(zip(texts, keys, strict=True)).__getitem__):
             warnings.warn(
                 f"{len(pairs)} pairs of texts can't be told apart: {pairs[0][0]!r} and {pairs[0][1]!r} {reason}; "
                 f"rename one of the labels, or join the two",
