@@ -64,9 +64,8 @@ def clip(
         apart = difference_from_shipped(trained.model.state_dict())
         same = "has the weights of" if apart == 0 else f"differs by up to {apart:.2g} in a weight from"
         print(f"this CLIP {same} the one that comes with the kit, --clip small")
-    last = read_history(out)[-1] if (out / "history.jsonl").is_file() else {}
-    if "chance" in last:
-        print(f"last batch: loss {last['loss']:.2f}, by guessing {last['chance']:.2f}")
+    last = read_history(out)[-1]
+    print(f"last batch: loss {last['loss']:.2f}, by guessing {last['chance']:.2f}")
     features = ("features", "--manifest", manifest, "--clip", out, "--out", out.parent / "features")
     done("small CLIP", out, *(features if manifest else ()))
 
