@@ -397,7 +397,7 @@ def test_another_id_or_an_unknown_split_in_the_list_of_clips_is_told(manifest, c
         load_features(tmp_path / "f")
 
 
-def test_a_folder_without_checksums_is_read_as_before(manifest, clip, tmp_path, encoded):
+def test_a_folder_without_checksums_is_read_all_the_same(manifest, clip, tmp_path, encoded):
     whole = extract(manifest, clip, tmp_path / "f")
     (tmp_path / "f" / "sha256.json").unlink()
     assert load_features(tmp_path / "f").frame_features[:].equal(whole.frame_features[:])

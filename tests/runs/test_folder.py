@@ -228,7 +228,7 @@ def test_tensors_that_are_not_what_was_written_are_refused(tmp_path, damage):
     ):
         load_tensors(path)
     (tmp_path / "a" / "sha256.json").unlink()
-    assert len(load_tensors(path)["x"]) == 3, "as in a folder from before these records"
+    assert len(load_tensors(path)["x"]) == 3, "as a CLIP that somebody else has written"
 
 
 def test_a_folder_holds_one_thing(tmp_path):
