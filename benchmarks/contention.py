@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -65,16 +66,15 @@ def clip_step(threads_of_kit: bool) -> Callable[[], object]:
     """A step of `mgdmkit.training.pretraining`, on stills that a worker draws meanwhile."""
     import torch
     from open_clip.tokenizer import SimpleTokenizer
-    from torch.utils.data import Subset
 
-    from mgdmkit.clip.features import load_batches
+    from mgdmkit.clip.batches import load_batches
     from mgdmkit.clip.small import new_small_clip
     from mgdmkit.runs.processes import threads_for
     from mgdmkit.training.pretraining import PretrainConfig, StickStills, contrastive_loss, normalise
 
     model = new_small_clip(0).train()
     tokenizer = SimpleTokenizer(context_length=model.context_length)
-    stills = load_batches(Subset(StickStills(PretrainConfig()), range(10_000)), workers=1)
+    stills = load_batches(StickStills(PretrainConfig()).__getitem__, range(10_000), workers=1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step() -> None:
@@ -91,7 +91,8 @@ def clip_step(threads_of_kit: bool) -> Callable[[], object]:
 def features_step(threads_of_kit: bool) -> Callable[[], object]:
     """16 clips of 16 frames through the shipped CLIP, while two workers decode the next ones."""
     from mgdmkit.clip.backbone import load_clip
-    from mgdmkit.clip.features import _ClipFrames, in_two_parts, load_batches
+    from mgdmkit.clip.batches import in_two_parts, load_batches
+    from mgdmkit.clip.features import pixels
     from mgdmkit.data.manifest import read_manifest
     from mgdmkit.experiments.pipeline import PRESETS
     from mgdmkit.runs.processes import threads_for
@@ -102,7 +103,7 @@ def features_step(threads_of_kit: bool) -> Callable[[], object]:
     clip = load_clip("small")
     cut, rest = in_two_parts(clip.preprocess)
     batches = [paths[start : start + 16] for start in range(0, len(paths), 16)]
-    decoded = load_batches(_ClipFrames(100 * batches, 16, cut), workers=2)
+    decoded = load_batches(partial(pixels, T=16, preprocess=cut), 100 * batches, workers=2)
     if threads_of_kit:
         KEPT.enter_context(threads_for(clip.model))
     return lambda: clip.encode_image(rest(next(decoded).flatten(0, 1)))

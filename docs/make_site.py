@@ -256,7 +256,10 @@ def rounded(cell: str) -> str:
 def api_page(room: str) -> str:
     """The public names of a room with their docstrings; of the shell, its commands."""
     modules = [f"cli.{name}" for name in COMMANDS] if room == "cli" else [room]
-    directives = "\n\n".join(f".. automodule:: mgdmkit.{name}\n   :members:" for name in modules)
+    members = "   :members:"
+    if (ROOT / "mgdmkit" / room / "__init__.py").is_file() and room != "cli":  # what it hands on from its files
+        members += "\n   :imported-members:"
+    directives = "\n\n".join(f".. automodule:: mgdmkit.{name}\n{members}" for name in modules)
     return f"# mgdmkit.{room}\n\n```{{eval-rst}}\n{directives}\n```\n"
 
 

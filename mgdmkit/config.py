@@ -1,13 +1,9 @@
-"""Every choice of a run, as frozen dataclasses: contradictions raise, JSON round trip."""
+"""Every choice of a run, as frozen dataclasses: contradictions raise, and so do unknown keys."""
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
-
-from mgdmkit.files import write_text_atomic
 
 NegativeKind = Literal["top", "bot", "random", "adaptive"]
 # The readings of the loss; `loss.py` says what each value does.
@@ -31,7 +27,7 @@ def check_counts(**counts: int) -> None:
 
 @dataclass(frozen=True)
 class Config:
-    """What all configurations share: options that take a few words only, JSON, and unknown keys as errors."""
+    """What all configurations share: options that take a few words only, and unknown keys as errors."""
 
     def __post_init__(self) -> None:
         for name, allowed in self.choices().items():
@@ -45,11 +41,6 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
-
-    def to_json(self, path: Path) -> Path:
-        """Write the configuration to `path` (atomically) and return it."""
-        write_text_atomic(path, json.dumps(self.to_dict(), indent=2) + "\n")
-        return path
 
     def _refuse_without_effect(self, beside: str, *options: str) -> None:
         """`ValueError` for options other than by default: they would name a run after something it does not do.
@@ -69,14 +60,6 @@ class Config:
         if unknown := sorted(set(values) - known):
             raise ValueError(f"{cls.__name__} has no field {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         return cls(**values)
-
-    @classmethod
-    def from_json(cls, path: Path) -> Self:
-        """Read what `to_json` wrote; `ValueError` names the file when it is not such a configuration."""
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} is not a {cls.__name__}: {error}") from error
 
 
 FIXED = {"logit_scale": 100.0, "attention_temperature": 0.01}

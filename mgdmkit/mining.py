@@ -83,6 +83,41 @@ def mine_negatives(
             outside, the shapes do not agree, or a video's scores are not finite.
     """
     n, N = len(text_features), len(labels)
+    _check(features, text_features, labels, depth)
+    pairs, of_videos = _indices(exclude, (n, n)), _indices(exclude_for_video, (N, n))
+    pairs = torch.cat([pairs, pairs.flip(1)])  # few: a table of n x n would be 10 GB with 100,000 labels
+    first, end = (rows.start, rows.stop) if rows else (0, N)
+    chunks = [slice(i, min(i + chunk_size, end)) for i in range(first, max(end, first + 1), chunk_size)]
+
+    def barred(chunk: slice) -> Tensor:
+        return _barred(pairs, of_videos, labels[chunk].cpu(), chunk, n)
+
+    def video(number: int) -> str:
+        return names[number] if names else f"number {number}"
+
+    for chunk in chunks:  # before anything is computed
+        left = (~barred(chunk)).sum(dim=1)
+        if (left < depth).any():
+            i = int((left < depth).nonzero()[0])
+            raise ValueError(
+                f"depth={depth}: the exclusions leave {left[i]} of {n} labels to the video {video(chunk.start + i)}; "
+                f"mine with depth={left[i]} or less, exclude fewer labels, or take a larger corpus"
+            )
+    parts = []
+    for chunk in chunks:
+        logits = zero_shot_logits(features[chunk].to(text_features), text_features, logit_scale)
+        bad = (~logits.isfinite().all(dim=1)).nonzero()
+        if len(bad):
+            raise ValueError(
+                f"the scores of the video {video(chunk.start + int(bad[0]))} are not finite (NaN or infinity): its "
+                f"features or the texts' are not; make them again with `mgdm features`"
+            )
+        parts.append(_rank(logits, labels[chunk], barred(chunk), depth))
+    return Negatives(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _check(features: Tensor, text_features: Tensor, labels: Tensor, depth: int) -> None:
+    n, N = len(text_features), len(labels)
     if not 0 < depth < n:
         raise ValueError(f"depth={depth}: a corpus of {n} labels offers 1 to {n - 1} negatives per video")
     if len(features) != N or features.shape[-1] != text_features.shape[-1]:
@@ -92,31 +127,6 @@ def mine_negatives(
         )
     if N and not 0 <= int(labels.min()) <= int(labels.max()) < n:
         raise ValueError(f"labels must lie in 0..{n - 1}, the corpus; they span {labels.min()}..{labels.max()}")
-    pairs, of_videos = _indices(exclude, (n, n)), _indices(exclude_for_video, (N, n))
-    pairs = torch.cat([pairs, pairs.flip(1)])  # few: a table of n x n would be 10 GB with 100,000 labels
-    first, end = (rows.start, rows.stop) if rows else (0, N)
-    chunks = [slice(i, min(i + chunk_size, end)) for i in range(first, max(end, first + 1), chunk_size)]
-    for rows in chunks:  # before anything is computed
-        left = (~_barred(pairs, of_videos, labels[rows].cpu(), rows, n)).sum(dim=1)
-        if (left < depth).any():
-            i = rows.start + int((left < depth).nonzero()[0])
-            name, count = names[i] if names else f"number {i}", int(left[i - rows.start])
-            raise ValueError(
-                f"depth={depth}: the exclusions leave {count} of {n} labels to the video {name}; "
-                f"mine with depth={count} or less, exclude fewer labels, or take a larger corpus"
-            )
-    parts = []
-    for rows in chunks:
-        logits = zero_shot_logits(features[rows].to(text_features), text_features, logit_scale)
-        bad = (~logits.isfinite().all(dim=1)).nonzero()
-        if len(bad):
-            i = rows.start + int(bad[0])
-            raise ValueError(
-                f"the scores of the video {names[i] if names else f'number {i}'} are not finite (NaN or infinity): its "
-                f"features or the texts' are not; make them again with `mgdm features`"
-            )
-        parts.append(_rank(logits, labels[rows], _barred(pairs, of_videos, labels[rows].cpu(), rows, n), depth))
-    return Negatives(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def _indices(pairs: Sequence[tuple[int, int]], shape: tuple[int, int]) -> Tensor:

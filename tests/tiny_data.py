@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from mgdmkit.clip.features import SAMPLING
 from mgdmkit.data.cards import dataset_classes
 from mgdmkit.files import write_text_atomic
 from mgdmkit.replication.recipes import RECIPES
@@ -59,8 +60,9 @@ def feature_folder(
     names = [f"{labels[c]}_{i}" for c in range(classes) for i in range(len(splits))]
     table = {"id": names, "label": [labels[c] for c in of_class], "split": list(splits) * classes}
     table |= {name: list(values) * classes for name, values in columns.items()}
-    recipe = {"clip": "nowhere", "clip_fingerprint": "0", "frames": T, "prompt": "This is a video about {}"}
-    recipe |= {"classes": labels, "logit_scale": 100.0}
+    recipe = {"clip": "nowhere", "pretrained": None, "clip_fingerprint": "0", "precision": "fp32", "logit_scale": 100.0}
+    recipe |= {"prompt": "This is a video about {}", "classes": labels, "frames": T, "sampling": SAMPLING}
+    recipe |= {"clips_fingerprint": "0", "clips_per_shard": 256}
     write_text_atomic(folder / "features.json", json.dumps(recipe))
     write_text_atomic(folder / "clips.csv", pd.DataFrame(table).to_csv(index=False))
     save_tensors(folder / "text.safetensors", {"text_features": texts})

@@ -64,9 +64,8 @@ def clip(
         apart = difference_from_shipped(trained.model.state_dict())
         same = "has the weights of" if apart == 0 else f"differs by up to {apart:.2g} in a weight from"
         print(f"this CLIP {same} the one that comes with the kit, --clip small")
-    last = read_history(out)[-1] if (out / "history.jsonl").is_file() else {}
-    if "chance" in last:
-        print(f"last batch: loss {last['loss']:.2f}, by guessing {last['chance']:.2f}")
+    last = read_history(out)[-1]
+    print(f"last batch: loss {last['loss']:.2f}, by guessing {last['chance']:.2f}")
     features = ("features", "--manifest", manifest, "--clip", out, "--out", out.parent / "features")
     done("small CLIP", out, *(features if manifest else ()))
 
@@ -94,9 +93,8 @@ def features(
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.clip.features import extract_features
     from mgdmkit.data.manifest import read_manifest
-    from mgdmkit.runs.processes import choose_device
 
-    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    backbone = load_clip(clip, pretrained, device=device, precision=precision)
     options = {"frames": frames, "prompt": prompt, "batch_size": batch_size, "workers": workers}
     result = extract_features(read_manifest(manifest), backbone, out, **options)
     print(f"{len(result.clips)} clips x {frames} frames x {result.text_features.shape[1]}")
@@ -155,11 +153,10 @@ def near(
     from mgdmkit.clip.backbone import load_clip
     from mgdmkit.data.corpus import prompts, read_corpus
     from mgdmkit.data.exclusions import keep_decisions, near_duplicates, write_near
-    from mgdmkit.runs.processes import choose_device
 
     labels = read_corpus(corpus).labels
     keep_decisions(out)  # before the work
-    backbone = load_clip(clip, pretrained, device=str(choose_device(device)), precision=precision)
+    backbone = load_clip(clip, pretrained, device=device, precision=precision)
     texts = backbone.encode_text(prompts(labels, prompt))
     pairs = near_duplicates(labels, texts, threshold=threshold, top=top)
     print(f"{len(labels)} labels, {len(pairs)} pairs to decide on")
@@ -188,31 +185,18 @@ def mine(
         clip: The CLIP that made the features, for labels that it has not read yet; when not given, it is looked for
             where it was then.
     """
-    from mgdmkit.clip.backbone import ClipWeightsError, load_clip
-    from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts, read_recipe
+    from mgdmkit.clip.features import corpus_texts, encode_texts, load_features, missing_texts
     from mgdmkit.data.corpus import mining_corpus, read_corpus
     from mgdmkit.data.exclusions import locate, read_exclusions
     from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
-    from mgdmkit.runs.processes import choose_device, main_first
+    from mgdmkit.runs.processes import main_first
 
     cached = load_features(features)
     labels = mining_corpus(cached.classes, read_corpus(corpus).labels if corpus else ())
     excluded = locate(read_exclusions(*exclude), labels, list(cached.clips["id"]), list(cached.clips["label"]))
     with main_first():
         if missing_texts(features, labels):
-            made_by = read_recipe(features)
-            backbone = (clip, pretrained) if clip else (made_by["clip"], pretrained or made_by.get("pretrained"))
-            try:
-                opened = load_clip(*backbone, device=str(choose_device(device)))
-            except ClipWeightsError as error:
-                if clip:
-                    raise
-                raise ClipWeightsError(
-                    f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be "
-                    f"opened. If it lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained "
-                    f"TAG_OR_FILE.\n{error}"
-                ) from error
-            encode_texts(features, labels, opened)
+            encode_texts(features, labels, _clip_of(features, clip, pretrained, device))
     depth = min(DEPTH, len(labels) - 1) if depth is None else depth
     negatives = mine_to_csv(cached, out, depth, corpus=corpus_texts(features, labels), excluded=excluded)
     if corpus:
@@ -228,3 +212,20 @@ def mine(
     k = min(3, depth)
     command = ("train", "small", "--k", k, "--features", features, "--mined", out, "--out", out.parent / f"k{k}")
     done("negatives", out, *command)
+
+
+def _clip_of(features: Path, clip: str | None, pretrained: str | None, device: str):
+    """The CLIP that made some features, where it was then or as it is given."""
+    from mgdmkit.clip.backbone import ClipWeightsError, load_clip
+    from mgdmkit.clip.features import read_recipe
+
+    if clip:
+        return load_clip(clip, pretrained, device)
+    made_by = read_recipe(features)
+    try:
+        return load_clip(made_by["clip"], pretrained or made_by["pretrained"], device)
+    except ClipWeightsError as error:
+        raise ClipWeightsError(
+            f"{features} was made by the CLIP {made_by['clip']}, which has to read new labels and can't be opened. If "
+            f"it lies elsewhere now, say where: --clip FOLDER, or --clip MODEL --pretrained TAG_OR_FILE.\n{error}"
+        ) from error

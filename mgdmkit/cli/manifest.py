@@ -9,11 +9,15 @@ import tyro
 from mgdmkit.cli.shared import OfficialSplit, done
 
 app = tyro.extras.SubcommandApp()
+Probe = Annotated[
+    bool, tyro.conf.arg(help="Decode every file whole: what is damaged is then treated as what is empty or missing.")
+]
+Threads = Annotated[int | None, tyro.conf.arg(help="Threads that decode; one per core, at most 16, when not given.")]
 
 
 @dataclass(frozen=True)
 class Split:
-    """How clips without official lists are split; named as `check_folder` has it."""
+    """How clips without official lists are split; named as `manifest_from_folder` has it."""
 
     val_fraction: float = 0.0  # Share of each class for validation, when no lists are given.
     test_fraction: float = 0.25  # Share of each class for testing, when no lists are given.
@@ -33,8 +37,8 @@ def folder(
     out: Path,
     split: Annotated[Split, tyro.conf.arg(name="")],
     labels: Literal["words", "raw"] = "words",
-    probe: bool = False,
-    workers: int | None = None,
+    probe: Probe = False,
+    workers: Threads = None,
 ) -> None:
     """Make a manifest of a folder that holds a folder of clips per class (or train/ val/ test/ above them).
 
@@ -42,16 +46,14 @@ def folder(
         videos: The folder of class folders.
         out: The manifest to write, a CSV with id, path, label and split.
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
-        probe: Decode every file whole, and leave out what is damaged; empty files are left out in any case.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
     from mgdmkit.data.check import PROBLEM, missing_path, save_copies, save_list
-    from mgdmkit.data.folder import check_folder
+    from mgdmkit.data.folder import manifest_from_folder
     from mgdmkit.data.manifest import write_manifest
 
-    checked, summary = check_folder(videos, label_style=labels, probe=probe, workers=workers, **asdict(split))
+    checked = manifest_from_folder(videos, label_style=labels, probe=probe, workers=workers, **asdict(split))
     write_manifest(out, checked.rows)
-    print(summary)
+    print(checked.summary)
     save_list(missing_path(out), PROBLEM, checked.problems)
     save_copies(out, checked.copies)
     _tell_lists(out)
@@ -74,8 +76,8 @@ class Copy:
 
     videos: Path  # The unpacked videos, in folders or all in one.
     out: Path  # The manifest to write, a CSV with id, path, label, the official splits if there are several, and split.
-    probe: bool = False  # Decode every file whole, and leave out what is damaged.
-    workers: int | None = None  # Threads that decode; one per core, at most 16, when not given.
+    probe: Probe = False
+    workers: Threads = None
 
     def write(self, official, official_split: int = 1) -> None:
         from mgdmkit.data.official import build_manifest, summary
@@ -142,8 +144,8 @@ def csv_(
     manifest: Path,
     out: Path | None = None,
     official_split: OfficialSplit = None,
-    probe: bool = False,
-    workers: int | None = None,
+    probe: Probe = False,
+    workers: Threads = None,
 ) -> None:
     """Check a manifest, written by you or by `mgdm`: its columns, its entries, and whether its clips are there.
 
@@ -151,18 +153,11 @@ def csv_(
         manifest: A CSV with id, path (relative to it, or absolute), label and split (train, val, test, unused).
         out: Write the usable clips as a manifest here, and list the others beside it; without it, one clip that is
             missing or damaged is an error.
-        probe: Decode every file completely.
-        workers: Threads that decode; one per core, at most 16, when not given.
     """
-    from mgdmkit.data.check import check_manifest, problems_text, split_counts
+    from mgdmkit.data.check import check_manifest
 
     checked = check_manifest(manifest, out, official_split=official_split, probe=probe, workers=workers)
-    counts = ", ".join(f"{n:,} {split}" for split, n in split_counts(checked.rows, "split").items())
-    print(f"{len(checked.rows):,} clips of {checked.report()['classes']} classes: {counts}")
-    if checked.problems:
-        print(problems_text(checked.problems))
-    for note in checked.notes:
-        print(note)
+    print(checked.summary)
     if out:
         _tell_lists(out)
     done("manifest", out or manifest)

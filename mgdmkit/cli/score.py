@@ -93,14 +93,13 @@ def _features_for(run, features, manifest, split: str, official_split: int | Non
     from mgdmkit.data.manifest import read_manifest
     from mgdmkit.evaluation import recognizer
     from mgdmkit.evaluation.official_split import split_to_score
-    from mgdmkit.training.finetuning import check_features, finetuned_features, is_finetuned
+    from mgdmkit.training.finetuning import finetuned_features, is_finetuned
 
     if (features is None) == (manifest is None):
         raise ValueError("give either --features or, for a run made by `mgdm finetune`, --manifest")
     if features:
         number, other = official_split, None
         if run:
-            check_features(run, features)
             other = recognizer.check_features(run, read_recipe(features), features)
             number = split_to_score(run, read_clips(features), official_split)
         return load_features(features, number, split), other
@@ -115,10 +114,10 @@ def _features_for(run, features, manifest, split: str, official_split: int | Non
 
 def _clips_of(folder: Path) -> str:
     """What to give instead of a folder."""
-    from mgdmkit.data.manifest import VIDEO_SUFFIXES
+    from mgdmkit.data.manifest import is_clip
 
-    found = sorted(path.suffix for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    inner = sorted({path.parent for path in folder.glob("*/*") if path.suffix.lower() in VIDEO_SUFFIXES})
+    found = sorted(path.suffix for path in filter(is_clip, folder.glob("*")))
+    inner = sorted({path.parent for path in filter(is_clip, folder.glob("*/*"))})
     give = f"give its clips: {folder}/*{max(found, key=found.count)}" if found else "it holds no clip"
     if inner and not found:
         give = f"its clips lie in folders, such as {inner[0]}; give {inner[0]}/*"

@@ -129,12 +129,11 @@ def train_clips(
     from mgdmkit.data.corpus import mining_corpus
     from mgdmkit.data.manifest import read_manifest
     from mgdmkit.evaluation.official_split import split_in_force
-    from mgdmkit.runs.processes import choose_device
     from mgdmkit.training.augment import label_indices
     from mgdmkit.training.finetuning import finetune
 
     model, training, finetuning = map(_checked, (model, training, finetuning))
-    backbone = load_clip(clip, pretrained, device=str(choose_device(run.device)))
+    backbone = load_clip(clip, pretrained, device=run.device)
     if model.dim not in (backbone.dim, MGDMConfig().dim):
         raise ValueError(f"--dim {model.dim}: this CLIP has {backbone.dim}; leave --dim out")
     run.check_mined(training, "FEATURES")

@@ -7,18 +7,3 @@ from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import CorpusTexts, Features, corpus_texts, encode_texts, extract_features, load_features
 from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.clip.weights import ClipWeightsError, ClipWeightsWarning
-
-__all__ = [
-    "ClipWeightsError",
-    "ClipWeightsWarning",
-    "CorpusTexts",
-    "Features",
-    "FrozenClip",
-    "corpus_texts",
-    "encode_texts",
-    "extract_features",
-    "load_clip",
-    "load_features",
-    "new_small_clip",
-    "save_small_clip",
-]

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -45,8 +44,9 @@ from mgdmkit.clip.weights import (
     tags_of,
 )
 from mgdmkit.config import check_choice
-from mgdmkit.data.corpus import words
+from mgdmkit.data.corpus import alike, words
 from mgdmkit.runs.folder import cause, check_sha256, did_you_mean, lacks_memory
+from mgdmkit.runs.processes import choose_device
 
 
 class ClipTextWarning(UserWarning):
@@ -145,7 +145,7 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
             "ViT-L-14-quickgelu" or "ViT-L-14-gelu". Under the plain "ViT-L-14" a file is refused, unless its checksum
             says whose it is, as that of OpenAI's own archives does; mean and deviation are OpenAI's, as open_clip has
             them by default.
-        device: where the backbone runs.
+        device: where the backbone runs, as `choose_device` takes it.
         precision: what encoding computes in, of `PRECISIONS`; features are float32 in any case.
     Raises:
         ClipWeightsError: unknown model or tag, weights that are missing and can't be downloaded, weights of
@@ -154,7 +154,7 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     Warns:
         ClipWeightsWarning: where OpenAI's weights were taken from the cache of OpenAI's own package.
     """
-    model, preprocess, tokenizer = _load(name, pretrained, device)
+    model, preprocess, tokenizer = _load(name, pretrained, str(choose_device(device)))
     model.eval().requires_grad_(False)
     _check_numbers(f"{name} {pretrained}" if pretrained else name, model, preprocess)
     if (scale := float(model.logit_scale.exp())) > 100.1:  # 100 comes out of a logarithm in half precision as 100.03
@@ -166,9 +166,6 @@ def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, 
     return FrozenClip(name, model, preprocess, tokenizer, _fingerprint(model, preprocess), pretrained, precision)
 
 
-_TRAIN = "`mgdm clip --manifest MANIFEST.csv"
-
-
 def _load(name: str, pretrained: str | None, device: str) -> Parts:
     check_folder(name, pretrained)
     if name == SMALL:
@@ -176,16 +173,7 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
     if Path(name).is_dir():
         return _load_folder(Path(name), device)
     if open_clip_name(name) not in open_clip.list_models():
-        beside = {str(path): path for path in _clips_in(Path(name).parent)}
-        if typo := difflib.get_close_matches(name, beside, n=2, cutoff=0 if "/" in name else 0.6):
-            meant = did_you_mean(beside[found] for found in typo)
-            raise ClipWeightsError(f"{name!r} is neither a folder with a CLIP nor a model of open_clip{meant}")
-        near = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0)
-        raise ClipWeightsError(
-            f"{name!r} is neither a folder with a CLIP nor a model of open_clip; take {SMALL!r}, which comes with the "
-            f"kit, train one with {_TRAIN} --out CLIP`, or choose one of open_clip's "
-            f"{len(open_clip.list_models())} models, such as {', '.join(near)}"
-        )
+        raise ClipWeightsError(f"{name!r} is neither a folder with a CLIP nor a model of open_clip{_instead(name)}")
     if pretrained is None:
         raise ClipWeightsError(f"{name} needs weights: give a tag ({tags_of(name)}) or the path of a checkpoint")
     tag = open_clip.get_pretrained_cfg(name, pretrained)
@@ -211,6 +199,23 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
         stacklevel=3,
     )
     return _load_file(name, path, device)
+
+
+def _instead(name: str) -> str:
+    """What may have been meant by a name that is none, or else what there is."""
+    beside = {str(path): path for path in _clips_in(Path(name).parent)}
+    if typo := difflib.get_close_matches(name, beside, n=2, cutoff=0 if "/" in name else 0.6):
+        return did_you_mean(beside[found] for found in typo)
+    near, models = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0), len(open_clip.list_models())
+    return (
+        f"; take {SMALL!r}, which comes with the kit, train one with {_training('CLIP')}, or choose one of open_clip's "
+        f"{models} models, such as {', '.join(near)}"
+    )
+
+
+def _training(out: Path | str) -> str:
+    """The command that trains a CLIP, quoted."""
+    return f"`mgdm clip --manifest MANIFEST.csv --out {out}`"
 
 
 def _clips_in(folder: Path) -> list[Path]:
@@ -271,7 +276,7 @@ def _load_folder(folder: Path, device: str) -> Parts:
     if not (folder / "open_clip_config.json").is_file() or not weights:
         raise ClipWeightsError(
             f"{folder} holds no CLIP: open_clip_config.json and open_clip_model.safetensors should be there"
-            + (did_you_mean(_clips_in(folder)) or f"; make them with {_TRAIN} --out {folder}`")
+            + (did_you_mean(_clips_in(folder)) or f"; make them with {_training(folder)}")
         )
     try:
         for path in weights:
@@ -282,7 +287,7 @@ def _load_folder(folder: Path, device: str) -> Parts:
             raise
         raise ClipWeightsError(
             f"the CLIP in {folder} can't be opened: {_unfit(error)}. Put back a good copy, or delete the folder and "
-            f"make it again with {_TRAIN} --out {folder}`"
+            f"make it again with {_training(folder)}"
         ) from error
 
 
@@ -335,9 +340,7 @@ def _tell_alike(texts: Sequence[str], tokens: Tensor, features: Tensor) -> None:
         "have the same embedding": _rows(features),
     }
     for reason, keys in reasons.items():
-        first: dict[Any, str] = {}
-        pairs = [(first.setdefault(key, text), text) for text, key in zip(texts, keys, strict=True)]
-        if pairs := [pair for pair in pairs if pair[0] != pair[1]]:
+        if pairs := alike(texts, dict(zip(texts, keys, strict=True)).__getitem__):
             warnings.warn(
                 f"{len(pairs)} pairs of texts can't be told apart: {pairs[0][0]!r} and {pairs[0][1]!r} {reason}; "
                 f"rename one of the labels, or join the two",

@@ -1,8 +1,7 @@
 """Frame and text features on disk: computed once, checked for ever after.
 
 A feature folder holds
-    features.json             what made it: backbone, manifest, frames, sampling, prompt, classes, clips per shard (256
-                              where none are named); precision unless fp32
+    features.json             what made it: CLIP, precision, clips, frames, sampling, prompt, classes, clips per shard
     clips.csv                 id, label and split of each row; split1, split2, ... where the manifest has them
     text.safetensors          text_features (C, D)
     labels.safetensors        one (D,) per label that is no class, once a corpus with it was mined; named by the label
@@ -17,6 +16,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -28,17 +28,16 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 from tqdm.auto import tqdm
 
 from mgdmkit.clip.backbone import FrozenClip
+from mgdmkit.clip.batches import in_two_parts, load_batches
 from mgdmkit.data.corpus import PROMPT, mining_corpus, prompts
 from mgdmkit.data.manifest import SPLITS, UNUSED, Manifest, official_splits, take_official_split
-from mgdmkit.data.video import VideoError, read_segments
+from mgdmkit.data.video import read_segments
 from mgdmkit.files import write_text_atomic
-from mgdmkit.pool import end_with_parent
 from mgdmkit.runs.folder import (
+    RECORDS,
     FolderError,
     check_sha256,
     claim,
@@ -50,12 +49,17 @@ from mgdmkit.runs.folder import (
 )
 from mgdmkit.runs.processes import barrier, is_main, local_cores, main_first, rank, threads_for, world_size
 
-RECIPE = ("clip", "clip_fingerprint", "frames", "prompt", "classes", "logit_scale")
-"""What features.json says at least."""
+RECIPE = (
+    *("clip", "pretrained", "clip_fingerprint", "precision", "logit_scale", "prompt", "classes"),
+    *("clips_fingerprint", "clips_per_shard", "frames", "sampling"),
+)
+"""What features.json says."""
 SAMPLING = "center of each of T equal segments"
 """Which frames of a clip are seen."""
 HEAD = 16_384
 """Bytes at the beginning of a file that, with its size, say which clip it is, wherever it lies."""
+MAY_DIFFER = ("clip", "pretrained", "clips_fingerprint", "clips_per_shard")
+"""What `claim` does not compare: a CLIP may move, its fingerprint may not; of the clips more is told."""
 OWN = ("clips.csv", "sha256.json", "scores-*.json", "confusion-*.csv")
 """What may lie in a folder of features before features.json does."""
 _AGAIN = "give the same `mgdm features` command again: it keeps what is whole and makes the rest"
@@ -128,83 +132,10 @@ def _at(clips: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
     return clips.iloc[rows].reset_index(drop=True)
 
 
-class _ClipFrames(Dataset):
-    """Decodes T frames of each clip of a batch and cuts them to size; runs in workers, beside the encoder."""
-
-    def __init__(self, batches: Sequence[Sequence[Path]], T: int, preprocess):
-        self.batches, self.T, self.preprocess = batches, T, preprocess
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, i: int) -> Tensor:
-        """(b, T, 3, S, S), as `preprocess` gives them"""
-        clips = (read_segments(path, self.T, mode="center") for path in self.batches[i])  # uint8 (T, H, W, 3)
-        return torch.stack([torch.stack([self.preprocess(Image.fromarray(frame)) for frame in clip]) for clip in clips])
-
-
-def in_two_parts(preprocess: Callable) -> tuple[Callable[[Image.Image], Tensor], Callable[[Tensor], Tensor]]:
-    """A preprocessing as what makes bytes of a picture, for workers, and what is left, for whole batches of them.
-
-    A byte travels between processes four times as fast as a float, and the result is the same to the bit. One that does
-    not end as open_clip's do is left to the workers.
-    """
-    steps = getattr(preprocess, "transforms", ())
-    if len(steps) < 2 or not isinstance(steps[-2], transforms.ToTensor):
-        return preprocess, lambda pictures: pictures
-    *cut, _, normalise = steps
-    return transforms.Compose([*cut, _as_bytes]), lambda pictures: normalise(pictures.float().div(255))
-
-
-def _as_bytes(picture: Image.Image) -> Tensor:
-    """uint8 (3, S, S)"""
-    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
-
-
-def load_batches(batches: Dataset, workers: int, prefetch: int = 2) -> Iterator[Any]:
-    """Every batch in order, made by `workers` processes, each `prefetch` ahead; their `VideoError` is raised as it is.
-
-    Raised in a worker it would arrive with a traceback as its message, and keep the workers: until a garbage
-    collection that waits five seconds for each. Tensors travel as arrays, through a pipe: as such they would need room
-    in /dev/shm, of which a container has 64 MB.
-    """
-    options = {"batch_size": None, "num_workers": workers, "prefetch_factor": prefetch if workers else None}
-    options |= {"collate_fn": partial(_batch_or_error, batches), "worker_init_fn": end_with_parent}
-    for batch in DataLoader(range(len(batches)), **options):
-        if isinstance(batch, VideoError):
-            raise batch
-        yield _each(batch, _Parcel, _Parcel.open)
-
-
-def _batch_or_error(batches: Dataset, i: int) -> Any:
-    try:
-        return _each(batches[i], Tensor, _Parcel.of)
-    except VideoError as error:
-        return error
-
-
-class _Parcel(NamedTuple):
-    """A tensor as an array in the order of its memory: pickled as it is, another order would be lost, and convolutions
-    round by it."""
-
-    array: np.ndarray
-    order: list[int]
-    """Which dimension of the tensor each of the array's is."""
-
-    @classmethod
-    def of(cls, tensor: Tensor) -> "_Parcel":
-        order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
-        return cls(tensor.permute(order).numpy(), order)
-
-    def open(self) -> Tensor:
-        return torch.from_numpy(self.array).permute([self.order.index(d) for d in range(len(self.order))])
-
-
-def _each(batch: Any, kind: type, change: Callable) -> Any:
-    """A batch, or each part of one in several, changed where it is of a kind."""
-    if isinstance(batch, kind):
-        return change(batch)
-    return tuple(_each(part, kind, change) for part in batch) if isinstance(batch, tuple) else batch
+def pixels(clips: Sequence[Path], T: int, preprocess: Callable[[Image.Image], Tensor]) -> Tensor:
+    """(b, T, 3, S, S) the centre frames of b clips, as `preprocess` gives them."""
+    found = (read_segments(path, T, mode="center") for path in clips)  # uint8 (T, H, W, 3)
+    return torch.stack([torch.stack([preprocess(Image.fromarray(frame)) for frame in clip]) for clip in found])
 
 
 def extract_features(
@@ -239,7 +170,7 @@ def extract_features(
         "clip": clip.name,
         "pretrained": clip.pretrained,
         "clip_fingerprint": clip.fingerprint,
-        "manifest_fingerprint": manifest.fingerprint(),
+        "precision": clip.precision,
         "clips_fingerprint": _clips_fingerprint(manifest),
         "frames": frames,
         "sampling": SAMPLING,
@@ -248,20 +179,8 @@ def extract_features(
         "logit_scale": clip.logit_scale,
         "clips_per_shard": clips_per_shard(len(manifest.table)),
     }
-    if clip.precision != "fp32":  # named only then, so that older folders, all of fp32, are still continued
-        recipe["precision"] = clip.precision
-    # CLIP and clips may move, their fingerprints may not; older folders have none of the clips without their paths.
-    free = ["clip", "pretrained", "manifest_fingerprint", "clips_per_shard"]
-    if (out / "features.json").is_file() and "clips_fingerprint" not in read_recipe(out):
-        free.remove("manifest_fingerprint")
-        del recipe["clips_fingerprint"]
-    columns = ["id", "label", "split", *official_splits(list(manifest.table))]
     with main_first():
-        told = _other_clips(out, recipe, manifest)
-        claim(out / "features.json", recipe, ignore=tuple(free), work=("*.safetensors",), beside=OWN, told=told)
-        if is_main():
-            write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
-            record_sha256(out / "clips.csv")
+        _begin(out, recipe, manifest)
         if not _is_whole(out / "text.safetensors", (len(sentences),), "text_features"):
             save_tensors(out / "text.safetensors", {"text_features": clip.encode_text(sentences)})
     paths, ids = manifest.video_paths, list(manifest.table["id"])
@@ -286,18 +205,43 @@ def extract_features(
     return load_features(out)
 
 
-def _other_clips(folder: Path, recipe: dict[str, Any], manifest: Manifest) -> dict[str, str]:
-    """How the clips of a folder that is there differ from the manifest's, for `claim`."""
-    if not (folder / "clips.csv").is_file() or not (folder / "features.json").is_file():
-        return {}
-    if read_recipe(folder).get("clips_fingerprint") == recipe.get("clips_fingerprint"):
-        return {}
-    with reading(folder / "clips.csv", _AGAIN):
-        held = pd.read_csv(folder / "clips.csv", dtype=str, keep_default_na=False)
+def _begin(out: Path, recipe: dict[str, Any], manifest: Manifest) -> None:
+    """Claim a folder for these features and list its clips; errors as for `extract_features`."""
+    _refuse_strangers(out)
+    claim(out / "features.json", recipe, ignore=MAY_DIFFER, work=("*.safetensors",))
+    _refuse_other_clips(out, recipe["clips_fingerprint"], manifest)
+    if is_main():
+        columns = ["id", "label", "split", *official_splits(list(manifest.table))]
+        write_text_atomic(out / "clips.csv", manifest.table[columns].to_csv(index=False))
+        record_sha256(out / "clips.csv")
+
+
+def _refuse_strangers(out: Path) -> None:
+    """`FolderError` where new features would lie among files of another kind; hidden ones don't count."""
+    if (out / "features.json").is_file() or not out.is_dir():
+        return
+    expected = (*OWN, *RECORDS, "*.safetensors", ".*")
+    names = sorted(path.name for path in out.iterdir())
+    if others := [name for name in names if not any(fnmatch(name, pattern) for pattern in expected)]:
+        raise FolderError(
+            f"{out} holds something else ({', '.join(others[:3])}); take a folder of its own, such as "
+            f"--out {out / 'features'}"
+        )
+
+
+def _refuse_other_clips(out: Path, clips_fingerprint: str, manifest: Manifest) -> None:
+    """`FolderError` where a folder is of other clips than the manifest's."""
+    if read_recipe(out)["clips_fingerprint"] == clips_fingerprint:
+        return
+    with reading(out / "clips.csv", _AGAIN):
+        held = pd.read_csv(out / "clips.csv", dtype=str, keep_default_na=False)
         there, here = (list(zip(t["id"], t["label"], t["split"], strict=True)) for t in (held, manifest.table))
     first = next((one or other for one, other in zip_longest(there, here) if one != other), None)
     differ = f"first difference {first[0]}" if first else "with another file under the same name"
-    return {"clips_fingerprint": f"{len(there)} clips there, {len(here)} here, {differ}"}
+    raise FolderError(
+        f"{out} holds features of other clips: {len(there)} clips there, {len(here)} here, {differ}. Take another "
+        f"folder, or delete this one to make it anew"
+    )
 
 
 def _encoded(
@@ -312,8 +256,9 @@ def _encoded(
     """Each shard with its frame features (n, T, D); the workers decode the next one while this one is encoded."""
     cut, rest = in_two_parts(clip.preprocess)
     batches = [rows[start : start + batch_size] for _, rows in shards for start in range(0, len(rows), batch_size)]
-    decoded = _ClipFrames([[paths[row] for row in batch] for batch in batches], T, cut)
-    with closing(load_batches(decoded, workers)) as loaded:  # the workers end also where we are stopped
+    clips = [[paths[row] for row in batch] for batch in batches]
+    decoded = load_batches(partial(pixels, T=T, preprocess=cut), clips, workers)
+    with closing(decoded) as loaded:  # the workers end also where we are stopped
         for path, rows in shards:
             parts = []
             for pictures in islice(loaded, -(-len(rows) // batch_size)):  # (b, T, 3, S, S)
@@ -329,8 +274,9 @@ def clips_per_shard(n: int) -> int:
 
 
 def clips_done(folder: Path, n: int) -> int:
-    """How many of n clips have their features in a folder, finished or not; no file is opened."""
-    return sum(len(rows) for path, rows in _shards(folder, n) if path.is_file())
+    """How many of n clips have their features in a folder, finished or not."""
+    shards = _shards(folder, n) if (folder / "features.json").is_file() else []
+    return sum(len(rows) for path, rows in shards if path.is_file())
 
 
 def _clips_fingerprint(manifest: Manifest) -> str:
@@ -340,7 +286,7 @@ def _clips_fingerprint(manifest: Manifest) -> str:
         with path.open("rb") as file:
             return f"{path.stat().st_size} {hashlib.sha256(file.read(HEAD)).hexdigest()}"
 
-    table = manifest.table[["id", "label", "split"]].assign(content=list(map(content, manifest.video_paths)))
+    table = manifest.table[["id", "label", "split"]].assign(content=list(map(content, manifest.files())))
     return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 
@@ -465,7 +411,7 @@ def encode_texts(folder: Path, labels: Iterable[str], clip: FrozenClip) -> None:
     missing = missing_texts(folder, labels)
     if RESERVED in missing:
         raise ValueError(f"the label {RESERVED!r} is a name that files of tensors keep for themselves; change it")
-    clip = replace(clip, precision=recipe.get("precision", "fp32"))
+    clip = replace(clip, precision=recipe["precision"])
     encoded = clip.encode_text(prompts(missing, recipe["prompt"])) if missing else ()
     new = {label: vector.clone() for label, vector in zip(missing, encoded, strict=True)}
     save_tensors(folder / "labels.safetensors", _other_texts(folder) | new)
@@ -490,8 +436,7 @@ def read_recipe(folder: Path) -> dict[str, Any]:
 
 def _shards(folder: Path, n: int) -> list[tuple[Path, range]]:
     """The files of n clips' frame features, there or not, and which rows stand in each."""
-    made = read_recipe(folder) if (folder / "features.json").is_file() else {}
-    size = made.get("clips_per_shard", 256)  # those before it was written have as many
+    size = read_recipe(folder)["clips_per_shard"]
     rows = [range(n)[start : start + size] for start in range(0, n, size)]
     return [(folder / f"frames-{i:05d}.safetensors", of_file) for i, of_file in enumerate(rows)]
 

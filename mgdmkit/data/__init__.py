@@ -11,31 +11,3 @@ from mgdmkit.data.folder import manifest_from_folder
 from mgdmkit.data.judgements import Judgements
 from mgdmkit.data.manifest import Manifest, ManifestError, read_manifest, write_manifest
 from mgdmkit.data.video import VideoError, count_frames, decord_frames, read_frames, read_segments, segment_indices
-
-__all__ = [
-    "DATASETS",
-    "Judgements",
-    "Manifest",
-    "ManifestError",
-    "VideoError",
-    "check_manifest",
-    "count_frames",
-    "dataset_card",
-    "dataset_classes",
-    "decord_frames",
-    "label_list",
-    "locate",
-    "manifest_from_folder",
-    "mining_corpus",
-    "near_duplicates",
-    "prompts",
-    "read_corpus",
-    "read_exclusions",
-    "read_frames",
-    "read_manifest",
-    "read_segments",
-    "segment_indices",
-    "union",
-    "write_corpus",
-    "write_manifest",
-]

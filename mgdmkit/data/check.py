@@ -41,6 +41,13 @@ class Checked:
     copies: list[Row] = field(default_factory=list)
     """As `copies_among` gives them."""
 
+    @property
+    def summary(self) -> str:
+        """Clips per split, classes, and everything to know of them, for printing."""
+        classes = len({row["label"] for row in self.rows})
+        first = f"{len(self.rows):,} clips of {classes} classes: {counts_text(split_counts(self.rows, 'split'))}"
+        return "\n".join([first, *([problems_text(self.problems)] if self.problems else []), *self.notes])
+
     def problem_counts(self) -> dict[str, int]:
         """How many clips are missing, empty or unreadable; only what there is."""
         counts = {kind: sum(row["problem"].startswith(kind) for row in self.problems) for kind in PROBLEMS}
@@ -125,18 +132,24 @@ def _damage(path: Path | None) -> str:
     return ""
 
 
-def sift(rows: Sequence[Row], paths: Sequence[Path | None], *, probe: bool = False, **probing: Any) -> Checked:
-    """Rows whose file can be used get its path; the others go to the list of problems with the path they had.
+def usable(rows: Sequence[Row], paths: Sequence[Path | None], **probing: Any) -> tuple[list[Row], list[Row]]:
+    """The rows whose file can be used, with its path; and the others, with the path they had and the problem.
 
     Args:
-        probe, probing: the options of `file_problems`.
+        probing: the options of `file_problems`.
     """
     good, bad = [], []
-    for row, path, problem in zip(rows, paths, file_problems(paths, probe=probe, **probing), strict=True):
+    for row, path, problem in zip(rows, paths, file_problems(paths, **probing), strict=True):
         if problem:
             bad.append({"id": row["id"], "path": row["path"], "label": row["label"], "problem": problem})
         else:
             good.append({**row, "path": path.as_posix()})
+    return good, bad
+
+
+def sift(rows: Sequence[Row], paths: Sequence[Path | None], *, probe: bool = False, **probing: Any) -> Checked:
+    """The `usable` rows, checked against one another, and the others."""
+    good, bad = usable(rows, paths, probe=probe, **probing)
     copies = copies_among(good)
     return Checked(good, bad, probe, notes_on(good, copies), copies)
 

@@ -6,7 +6,7 @@ Kinetics-400 have 552 rows and 530 labels. What says the same in other words is 
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,9 +48,9 @@ def as_read(label: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", label).replace("_", " ").casefold().split())
 
 
-def alike(labels: Iterable[str], key: Callable[[str], str]) -> list[tuple[str, str]]:
+def alike(labels: Iterable[str], key: Callable[[str], Hashable]) -> list[tuple[str, str]]:
     """The labels that have the key of one before them, each behind that one."""
-    first: dict[str, str] = {}
+    first: dict[Hashable, str] = {}
     pairs = ((first.setdefault(key(label), label), label) for label in labels)
     return [(a, b) for a, b in pairs if a != b]
 

@@ -1,48 +1,21 @@
 """A manifest from a folder that holds one folder of clips per class, with given lists or an own split."""
 
-import os
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from mgdmkit.config import check_choice
-from mgdmkit.data.check import (
-    Checked,
-    copies_among,
-    counts_text,
-    few_names,
-    file_problems,
-    notes_on,
-    problems_text,
-    split_counts,
-)
+from mgdmkit.data.check import Checked, Row, copies_among, few_names, notes_on, problems_text, split_counts, usable
 from mgdmkit.data.corpus import label_text
 from mgdmkit.data.lists import ListReader, is_heading
-from mgdmkit.data.manifest import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, ManifestError
+from mgdmkit.data.manifest import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, ManifestError, files_below, is_clip
 from mgdmkit.data.tables import read_text
 
-DEPTH = 4
-"""Folders below a class folder that are looked into."""
 
-
-class FolderClips(NamedTuple):
-    """What a folder of clips gives."""
-
-    rows: list[dict[str, str]]
-    summary: str
-    """Clips per split, classes, and everything that was left out, for printing."""
-
-
-def manifest_from_folder(videos: Path, **options: Any) -> FolderClips:
-    """The clips of `check_folder` that can be used, with its options."""
-    checked, summary = check_folder(videos, **options)
-    return FolderClips(checked.rows, summary)
-
-
-def check_folder(
+def manifest_from_folder(
     videos: Path,
     *,
     val_fraction: float = 0.0,
@@ -55,8 +28,8 @@ def check_folder(
     label_style: Literal["words", "raw"] = "words",
     probe: bool = False,
     workers: int | None = None,
-) -> tuple[Checked, str]:
-    """The clips of a folder that holds one folder of clips per class, and the summary; the paths are absolute.
+) -> Checked:
+    """The clips of a folder that holds one folder of clips per class; the paths are absolute.
 
     The split comes from the given lists; else from folders train/ val/ test/ above the class folders; else it is
     drawn, seeded, with the same shares of every class as nearly as can be, and with all clips whose names agree in
@@ -78,49 +51,36 @@ def check_folder(
     lists = {split: path for split, path in zip(SPLITS, (train_list, val_list, test_list), strict=True) if path}
     split_folders = _split_folders(videos)
     if lists or split_folders:
+        how = "lists" if lists else f"the folders {', '.join(folder.name for folder in split_folders)}"
         drawn = {"--val-fraction": val_fraction, "--test-fraction": test_fraction - 0.25, "--group-regex": group_regex}
-        if given := [option for option, value in {**drawn, "--seed": seed}.items() if value]:
-            how = "lists" if lists else f"the folders {', '.join(folder.name for folder in split_folders)}"
-            raise ManifestError(f"{given[0]} has no effect where {how} give the splits; leave it out")
-    clips, others = _find_clips(videos, list(split_folders) or [videos])
-    if nested := [clip for clip, folder in clips.items() if clip.parent != folder]:
-        _refuse_deeper(videos, nested, clips)
-    labels = _labels(sorted({folder.name for folder in clips.values()}), label_style)
-    bad = dict(zip(clips, file_problems(list(clips), probe=probe, workers=workers), strict=True))
-    problems = [
-        {"id": clip.stem, "path": clip.as_posix(), "label": labels[clips[clip].name], "problem": problem}
-        for clip, problem in bad.items()
-        if problem
-    ]
-    clips = {clip: folder for clip, folder in clips.items() if not bad[clip]}
-    notes = [problems_text(problems)] if problems else []
-    if len({folder.name for folder in clips.values()}) < 2:
-        raise ManifestError("; ".join([_too_few_classes(videos, clips, others), *notes]))
-    if nested:
-        first = nested[0].relative_to(videos)
-        notes.append(f"{len(nested)} clips lie in folders of their class folder, first {first}, and are of that class")
-    if others:
-        what = "file or folder left out, which is" if len(others) == 1 else "files or folders left out, which are"
-        names = few_names(sorted(path.relative_to(videos).as_posix() for path in others))
-        notes.append(f"{len(others)} {what} no clip of a class{names}")
+        _refuse_beside(how, {**drawn, "--seed": seed})
+    every, others = _find_clips(videos, list(split_folders) or [videos])
+    notes = _notes_on_places(videos, every, others)
+    labels = _labels(sorted({folder.name for folder in every.values()}), label_style)
+    rows = [{"id": clip.stem, "path": clip.as_posix(), "label": labels[folder.name]} for clip, folder in every.items()]
+    good, problems = usable(rows, list(every), probe=probe, workers=workers)
+    clips = {clip: every[clip] for clip in (Path(row["path"]) for row in good)}
+    if len({row["label"] for row in good}) < 2:
+        told = [_too_few_classes(videos, clips, others), *([problems_text(problems)] if problems else [])]
+        raise ManifestError("; ".join(told))
     if lists:
         splits = _splits_from_lists(clips, lists, notes)
     elif split_folders:
         splits = {clip: split_folders[folder.parent] for clip, folder in clips.items()}
     else:
         splits = _draw_splits(clips, val_fraction, test_fraction, group_regex, seed)
-    listed = [clip for clip in clips if clip in splits]
-    stems = Counter(clip.stem for clip in listed)
-    ids = [clip.stem if stems[clip.stem] == 1 else clip.relative_to(videos).as_posix() for clip in listed]
-    rows = [
-        {"id": clip_id, "path": clip.as_posix(), "label": labels[clips[clip].name], "split": splits[clip]}
-        for clip_id, clip in zip(ids, listed, strict=True)
-    ]
+    rows = _rows(videos, good, splits)
     if not (lists or split_folders or group_regex):
         notes += _shared_recordings(rows)
     copies = copies_among(rows)
-    notes += notes_on(rows, copies)
-    return Checked(rows, problems, probe, notes, copies), _summary(rows, notes)
+    notes += [*notes_on(rows, copies), *_untested_classes(rows)]
+    return Checked(rows, problems, probe, notes, copies)
+
+
+def _refuse_beside(how: str, drawn: Mapping[str, Any]) -> None:
+    """`ManifestError` for an option of the drawn split where something else gives the splits."""
+    if given := [option for option, value in drawn.items() if value]:
+        raise ManifestError(f"{given[0]} has no effect where {how} give the splits; leave it out")
 
 
 def _split_folders(videos: Path) -> dict[Path, str]:
@@ -130,7 +90,7 @@ def _split_folders(videos: Path) -> dict[Path, str]:
     "bus". `ManifestError` where neither is sure.
     """
     folders = [path for path in sorted(videos.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    with_clips = [folder for folder in folders if any(map(_is_clip, folder.iterdir()))]
+    with_clips = [folder for folder in folders if any(map(is_clip, folder.iterdir()))]
     named = {folder: SPLIT_NAMES.get(folder.name.lower()) for folder in folders if folder not in with_clips}
     splits = {folder: name for folder, name in named.items() if name in SPLITS and any(folder.glob("*/"))}
     if splits and with_clips:
@@ -141,47 +101,43 @@ def _split_folders(videos: Path) -> dict[Path, str]:
     return splits
 
 
-def _is_clip(file: Path) -> bool:
-    # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
-    return file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".") and file.is_file()
-
-
 def _find_clips(videos: Path, roots: Sequence[Path]) -> tuple[dict[Path, Path], list[Path]]:
-    """Clip -> its class folder, for those in and below the folders in `roots`; and all else.
-
-    Names are taken as they are, never as patterns.
-    """
+    """Clip -> its class folder, for those in and below the folders in `roots`; and all else."""
     clips, others = {}, [path for path in videos.iterdir() if roots != [videos] and path not in roots]
     for root in roots:
         for folder in root.iterdir():
-            files = list(_files(folder)) if folder.is_dir() and not folder.name.startswith(".") else []
-            found = list(filter(_is_clip, files))
+            files = list(files_below(folder)) if folder.is_dir() and not folder.name.startswith(".") else []
+            found = list(filter(is_clip, files))
             clips |= dict.fromkeys(found, folder)
             others += set(files).difference(found) if found else [folder]
     return dict(sorted(clips.items())), sorted(others)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for inner, folders, names in os.walk(folder, followlinks=True):
-        hidden = [name for name in folders if name.startswith(".")]
-        yield from (Path(inner, name) for name in (*names, *hidden))
-        too_deep = len(Path(inner).relative_to(folder).parts) >= DEPTH  # ends a loop of links
-        folders[:] = [] if too_deep else [name for name in folders if name not in hidden]
+def _notes_on_places(videos: Path, clips: Mapping[Path, Path], others: Sequence[Path]) -> list[str]:
+    """Which clips lie deeper than in a class folder, and what is no clip of a class.
 
-
-def _refuse_deeper(videos: Path, nested: Sequence[Path], clips: Mapping[Path, Path]) -> None:
-    """`ManifestError` where no class folder has clips of its own: the classes may be one folder further down."""
-    if len(nested) == len(clips):
-        raise ManifestError(
-            f"no class folder of {videos} holds clips; they lie in folders below, first "
-            f"{nested[0].relative_to(videos)}. Give --videos the folder whose folders are the classes, such as "
-            f"{clips[nested[0]]}, or move the clips up into their class folders"
-        )
+    `ManifestError` where no class folder has clips of its own: the classes may be one folder further down.
+    """
+    notes, nested = [], [clip for clip, folder in clips.items() if clip.parent != folder]
+    if nested:
+        first = nested[0].relative_to(videos)
+        if len(nested) == len(clips):
+            raise ManifestError(
+                f"no class folder of {videos} holds clips; they lie in folders below, first {first}. Give --videos the "
+                f"folder whose folders are the classes, such as {clips[nested[0]]}, or move the clips up into their "
+                f"class folders"
+            )
+        notes.append(f"{len(nested)} clips lie in folders of their class folder, first {first}, and are of that class")
+    if others:
+        what = "file or folder left out, which is" if len(others) == 1 else "files or folders left out, which are"
+        names = few_names(sorted(path.relative_to(videos).as_posix() for path in others))
+        notes.append(f"{len(others)} {what} no clip of a class{names}")
+    return notes
 
 
 def _too_few_classes(videos: Path, clips: Mapping[Path, Path], others: Sequence[Path]) -> str:
     """What to do where clips lie in one folder, or in none."""
-    flat = sum(path.parent == videos and _is_clip(path) for path in others)
+    flat = sum(path.parent == videos and is_clip(path) for path in others)
     if flat and not clips:
         lie = "1 clip lies" if flat == 1 else f"{flat} clips lie"
         return (
@@ -196,6 +152,14 @@ def _too_few_classes(videos: Path, clips: Mapping[Path, Path], others: Sequence[
         f"{videos} should hold a folder of clips for each of at least two classes, as in "
         f"{videos / 'class name' / 'clip.mp4'}; found {len(clips)} clips ({', '.join(sorted(VIDEO_SUFFIXES))})"
     )
+
+
+def _rows(videos: Path, clips: Sequence[Row], splits: Mapping[Path, str]) -> list[Row]:
+    """The clips that have a split; the id of those whose name is another's, too, is their path."""
+    listed = [(row, Path(row["path"])) for row in clips if Path(row["path"]) in splits]
+    stems = Counter(row["id"] for row, _ in listed)
+    ids = [row["id"] if stems[row["id"]] == 1 else path.relative_to(videos).as_posix() for row, path in listed]
+    return [{**row, "id": own, "split": splits[path]} for (row, path), own in zip(listed, ids, strict=True)]
 
 
 def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes: list[str]) -> dict[Path, str]:
@@ -270,7 +234,7 @@ BEFORE_LAST_NUMBER = r"(.*?)[0-9]+[^0-9]*\."
 """Of a file name: v_Archery_g01_c of v_Archery_g01_c04.avi."""
 
 
-def _shared_recordings(rows: Sequence[dict[str, str]]) -> list[str]:
+def _shared_recordings(rows: Sequence[Row]) -> list[str]:
     """A line where many test clips have the name of a training clip of their class but for the last number.
 
     A beginning that more than half of a class share is a camera's or the class' own, not one recording's.
@@ -306,21 +270,21 @@ def _labels(names: Sequence[str], label_style: str) -> dict[str, str]:
     return labels
 
 
-def _summary(rows: Sequence[dict[str, str]], notes: Sequence[str]) -> str:
-    counts, labels = split_counts(rows, "split"), {row["label"] for row in rows}
+def _untested_classes(rows: Sequence[Row]) -> list[str]:
+    """Lines on classes that some split has no clip of."""
+    splits, labels = split_counts(rows, "split"), {row["label"] for row in rows}
     size = Counter(row["label"] for row in rows)
     alone = sorted(row["label"] for row in rows if size[row["label"]] == 1 and row["split"] == "train")
-    alone = alone if "test" in counts else []
-    lines = [f"{len(rows):,} clips of {len(labels)} classes: {counts_text(counts)}", *notes]
+    alone, lines = alone if "test" in splits else [], []
     if len(alone) == 1:
         lines.append(f"class {alone[0]!r} has 1 clip: it is trained on and never tested; add one")
     elif alone:
         names = few_names([repr(label) for label in alone])
         lines.append(f"{len(alone)} classes have 1 clip each, which is trained on and never tested; add one{names}")
-    for split in counts:
+    for split in splits:
         absent = labels - {row["label"] for row in rows if row["split"] == split} - set(alone)
         if absent:
             has = "class has" if len(absent) == 1 else "classes have"
             names = few_names([repr(label) for label in sorted(absent)])
             lines.append(f"{len(absent)} {has} no {split} clip{names}")
-    return "\n".join(lines)
+    return lines

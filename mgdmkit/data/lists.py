@@ -49,24 +49,10 @@ class ListReader:
         return parts[-1:] if len(parts) < 2 or parts[-2] not in self.classes else []
 
 
-HEADINGS = {
-    *(
-        "video",
-        "videos",
-        "clip",
-        "clips",
-        "file",
-        "files",
-        "path",
-        "paths",
-        "filename",
-        "name",
-        "id",
-        "label",
-        "labels",
-    ),
-    *("class", "classes", "split", "category", "action", "frames", "num_frames", "index", "video_id", "class_id"),
-}
+HEADINGS = set(
+    "video videos clip clips file files path paths filename name id label labels class classes split category action "
+    "frames num_frames index video_id class_id".split()
+)
 
 
 def is_heading(line: str) -> bool:

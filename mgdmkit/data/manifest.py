@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +19,29 @@ from mgdmkit.data.tables import LOOKS_LIKE, ManifestError, read_table
 from mgdmkit.files import write_text_atomic
 
 SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {name: name for name in SPLITS} | {
-    "training": "train",
-    "valid": "val",
-    "validate": "val",
-    "validation": "val",
-    "testing": "test",
-    "unused": "unused",
-}
+SPLIT_NAMES = {name: name for name in (*SPLITS, "unused")} | {"training": "train", "testing": "test"}
+SPLIT_NAMES |= dict.fromkeys(("valid", "validate", "validation"), "val")
 """What tables, files and folders call the splits."""
 UNUSED = "unused"
 """In place of a split: a clip that an official split leaves out, but another of the same dataset may use."""
 COLUMNS = ("id", "path", "label", "split")
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
+DEPTH = 4
+"""Folders below a folder of clips that are looked into."""
+
+
+def is_clip(file: Path) -> bool:
+    # Names with a dot in front are an operating system's or a notebook's, also if they end in .avi.
+    return file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and below it; of a hidden folder the folder itself. Names are never taken as patterns."""
+    for inner, folders, names in os.walk(folder, followlinks=True):
+        hidden = [name for name in folders if name.startswith(".")]
+        yield from (Path(inner, name) for name in (*names, *hidden))
+        too_deep = len(Path(inner).relative_to(folder).parts) >= DEPTH  # ends a loop of links
+        folders[:] = [] if too_deep else [name for name in folders if name not in hidden]
 
 
 @dataclass(frozen=True)
@@ -48,19 +58,21 @@ class Manifest:
     def video_paths(self) -> list[Path]:
         return [self.path.parent / path for path in self.table["path"]]
 
-    def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over ids, paths, labels, splits and file sizes, in order.
-
-        That is what decides which features stand in which row; the sizes give away a clip that was cut or encoded
-        anew under its old name, without reading it. `FileNotFoundError` if clips are missing.
-        """
-        paths = self.video_paths
-        if missing := [path for path in paths if not path.is_file()]:
+    def files(self) -> list[Path]:
+        """The video paths; `FileNotFoundError` if clips are missing."""
+        if missing := [path for path in self.video_paths if not path.is_file()]:
             raise FileNotFoundError(
                 f"{self.path} lists {len(missing)} clips that are not there, first {missing[0]}; put them there "
                 f"or make the manifest again"
             )
-        table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in paths])
+        return self.video_paths
+
+    def fingerprint(self) -> str:
+        """16 hex digits of a sha256 over ids, paths, labels, splits and file sizes, in order; errors as `files`.
+
+        The sizes give away a clip that was cut or encoded anew under its old name, without reading it.
+        """
+        table = self.table[list(COLUMNS)].assign(bytes=[path.stat().st_size for path in self.files()])
         return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 

@@ -4,7 +4,6 @@
 Partial copies are usable: what is missing is listed beside the manifest, and every count is stated.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,11 @@ from mgdmkit.config import check_choice
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.data.check import Checked, counts_text, missing_path, save_checked, sift, split_columns, split_counts
 from mgdmkit.data.corpus import normalise
-from mgdmkit.data.manifest import VIDEO_SUFFIXES, ManifestError
+from mgdmkit.data.manifest import ManifestError, files_below, is_clip
 from mgdmkit.data.tables import read_text
 
 NUMBERS = (1, 2, 3)
 """The official splits of UCF101 and HMDB51."""
-DEPTH = 4  # folders below the videos: split, class, class again (HMDB51's nested archives), and one to spare
 ARCHIVES = frozenset({".rar", ".zip", ".tar", ".gz", ".tgz"})
 
 
@@ -182,15 +180,8 @@ def _without_kinetics_test(
 def _videos_by_stem(videos: Path) -> dict[str, list[Path]]:
     """File name without suffix -> files. Names are compared, never used as patterns: HMDB51's hold brackets."""
     found = defaultdict(list)
-    for folder, inner, names in os.walk(videos, followlinks=True):
-        path = Path(folder)
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        if len(path.relative_to(videos).parts) >= DEPTH:
-            inner.clear()  # ends a loop of links, too
-        for name in names:
-            file = path / name
-            if file.suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                found[file.stem].append(file)
+    for file in filter(is_clip, files_below(videos)):
+        found[file.stem].append(file)
     return found
 
 

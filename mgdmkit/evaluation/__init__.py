@@ -16,21 +16,3 @@ from mgdmkit.evaluation.scores import (
     score,
     wilson,
 )
-
-__all__ = [
-    "Interval",
-    "Prediction",
-    "Recognizer",
-    "Scores",
-    "blind_accuracy",
-    "calibration",
-    "label_rank",
-    "load_run",
-    "mcnemar",
-    "paired_difference",
-    "score",
-    "table8",
-    "true_margins",
-    "wilson",
-    "write_labels",
-]

@@ -44,6 +44,7 @@ SEEN_BY_THE_PAPER = (
 )
 
 GIGA, MEGA = 1e9, 1e6
+SEMANTIC = "semantic blocks (eq. 17-18)"
 
 
 class Count(NamedTuple):
@@ -197,27 +198,29 @@ def _clip_parts(encoders: Encoders, frames: int, texts: int = 1) -> list[Part]:
 
 
 def _mgdm_parts(encoders: Encoders, config: MGDMConfig, k: int, classes: int = 1) -> list[Part]:
-    """The logit scale of MGDM takes the place of CLIP's; which value it has changes no count."""
+    """The logit scale of MGDM takes the place of CLIP's."""
+    *towers, _ = _clip_parts(encoders, config.frames, classes * (1 + k))
+    return [*towers, *module_parts(config, k, classes)]
+
+
+def module_parts(config: MGDMConfig, k: int, classes: int) -> list[Part]:
+    """What a video costs behind CLIP that meets `classes` groups of 1 + k texts."""
     if k < 0 or classes < 1:
         raise ValueError(f"k={k}, classes={classes}: k must be at least 0 and classes at least 1")
     T, D, g = config.frames, config.dim, 1 + k
     with torch.device("meta"):
-        model = MGDM(config.for_backbone(D, 100)).eval()
+        model = MGDM(config.for_backbone(D, 100)).eval()  # which temperature it has changes no count
         video, group = torch.empty(1, T, D), torch.empty(1, g, D)
-    temporal = count(model.representer, lambda: model.representer.blocks(video))  # with the frame positions
-    semantic = count(model.discriminator, lambda: model.discriminator(group))
-    attention = Count(T * D, 0, 0, 0)
-    similarity = Count(T * D, 1, 0, 0)  # the frames with the text; their weighted sum is no matrix product
+    rows = []
+    if config.representer:
+        temporal = count(model.representer, lambda: model.representer.encode(video))
+        rows.append(Part("temporal blocks (eq. 13-14)", 1, temporal, 1))
+        rows.append(Part("attention over frames (eq. 15)", classes, Count(T * D, 0, 0, 0), 0))
+    if config.discriminator:
+        rows.append(Part(SEMANTIC, classes, count(model.discriminator, lambda: model.discriminator(group)), classes))
     length = Count(T * T * (D + classes), 0, 0, 0)  # products of the frames with one another, weighted twice
-    *towers, _ = _clip_parts(encoders, T, classes * g)
-    return [
-        *towers,
-        Part("temporal blocks (eq. 13-14)", 1, temporal, 1),
-        Part("attention over frames (eq. 15)", classes, attention, 0),
-        Part("semantic blocks (eq. 17-18)", classes, semantic, classes),
-        Part("length of V (eq. 16)", 1, length, 0),
-        Part("similarity (eq. 4)", classes * g, similarity, 0),
-    ]
+    similarity = Count(T * D, 1, 0, 0)  # the frames with the text; their weighted sum is no matrix product
+    return [*rows, Part("length of V (eq. 16)", 1, length, 0), Part("similarity (eq. 4)", classes * g, similarity, 0)]
 
 
 @torch.enable_grad()  # without gradients attention may be fused, which hides its products from torch's counter

@@ -28,7 +28,7 @@ def split_to_score(run: Path, clips: pd.DataFrame, asked: int | None = None) -> 
     Raises:
         ValueError: when that is not the run's own.
     """
-    trained = read_run(run).get("official_split")
+    trained = read_run(run)["official_split"]
     if asked not in (None, trained):
         own = f"official split {trained}" if trained else "the column split of its clips, which is no official split"
         raise ValueError(

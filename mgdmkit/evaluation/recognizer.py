@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -23,12 +22,12 @@ from torch import Tensor
 from mgdmkit.clip.backbone import ClipWeightsError, FrozenClip, load_clip
 from mgdmkit.clip.features import SAMPLING
 from mgdmkit.data.corpus import prompts
+from mgdmkit.data.tables import write_rows
 from mgdmkit.data.video import read_segments, segment_indices
 from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import Inference, predict
 from mgdmkit.model import MGDM
 from mgdmkit.runs.folder import FolderError, check_sha256, read_json, reading, record_sha256
-from mgdmkit.runs.processes import choose_device
 from mgdmkit.runs.trained import load_model, read_run
 
 Clip = str | Path | np.ndarray
@@ -137,9 +136,9 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
 
     Args:
         recipe: of the features that it was trained on, as `clip.features.read_recipe` gives it: classes, prompt, clip,
-            clip_fingerprint, pretrained where it is not None, and clips_fingerprint where it is known.
+            clip_fingerprint, pretrained; and clips_fingerprint, which a fine-tuned run does not have.
     """
-    name, pretrained = recipe["clip"], recipe.get("pretrained")
+    name, pretrained = recipe["clip"], recipe["pretrained"]
     held = {
         "classes": list(recipe["classes"]),
         "prompt": recipe["prompt"],
@@ -148,9 +147,8 @@ def write_labels(run: Path, recipe: Mapping[str, Any]) -> Path:
             "pretrained": pretrained and _seen_from(run, pretrained),
             "fingerprint": recipe["clip_fingerprint"],
         },
+        "clips_fingerprint": recipe.get("clips_fingerprint"),
     }
-    if "clips_fingerprint" in recipe:
-        held["clips_fingerprint"] = recipe["clips_fingerprint"]
     path = run / "labels.json"
     write_text_atomic(path, json.dumps(held, indent=2, ensure_ascii=False) + "\n")
     record_sha256(path)
@@ -175,32 +173,32 @@ def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEv
         FolderError: for another CLIP, another number of frames or another sampling.
     """
     made, frames = _read_labels(run), read_run(run)["model"]["frames"]
-    clip, again = made["clip"], "make features as the run's were with `mgdm features`, into another folder"
+    clip = made["clip"]
+    again = f"make features with `mgdm features --clip {_from_run(run, clip['name'])}`, into another folder"
     if recipe["clip_fingerprint"] != clip["fingerprint"]:
         raise FolderError(
             f"{run} sees through the CLIP {clip['name']} ({clip['fingerprint']}), {where} was made by {recipe['clip']} "
             f"({recipe['clip_fingerprint']}): another CLIP, whose features mean nothing to this run; {again}"
         )
-    if (recipe["frames"], recipe.get("sampling", SAMPLING)) != (frames, SAMPLING):
+    if (recipe["frames"], recipe["sampling"]) != (frames, SAMPLING):
         raise FolderError(
             f"{run} sees {frames} frames of a clip ({SAMPLING}), {where} holds {recipe['frames']} "
-            f"({recipe.get('sampling', SAMPLING)}); {again}"
+            f"({recipe['sampling']}); {again}"
         )
-    asked = {key: recipe.get(key) for key in ("classes", "prompt", "clips_fingerprint")}
-    own = {key: made.get(key, asked[key]) for key in asked}  # older runs don't tell their clips
+    asked = {key: recipe[key] for key in ("classes", "prompt", "clips_fingerprint")}
     told = []
-    if own["classes"] != asked["classes"]:
-        other = [label for label in asked["classes"] if label not in own["classes"]]
+    if made["classes"] != asked["classes"]:
+        other = [label for label in asked["classes"] if label not in made["classes"]]
         first = f", first {other[0]!r}" if other else ""
-        n, own_n = len(asked["classes"]), len(own["classes"])
+        n, own_n = len(asked["classes"]), len(made["classes"])
         told.append(
             f"none of these {n} classes was trained{first}; the run was trained on {own_n} others"
             if len(other) == n
             else f"{n} classes, {len(other)} of them new{first}, for the run's {own_n}"
         )
-    if own["prompt"] != asked["prompt"]:
-        told.append(f"the prompt {asked['prompt']!r} for {own['prompt']!r}")
-    if not told and own["clips_fingerprint"] != asked["clips_fingerprint"]:
+    if made["prompt"] != asked["prompt"]:
+        told.append(f"the prompt {asked['prompt']!r} for {made['prompt']!r}")
+    if not told and made["clips_fingerprint"] not in (None, asked["clips_fingerprint"]):
         told.append("clips, labels or splits that are not those of the features that it was trained on")
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
     return OtherEvaluation("; ".join(told), digest) if told else None
@@ -235,9 +233,7 @@ def predictions_csv(path: Path, found: Mapping[Path, Prediction]) -> Path:
         for video, prediction in found.items()
         for rank, (label, score) in enumerate(zip(*prediction, strict=True), start=1)
     ]
-    table = pd.DataFrame(rows, columns=["video", "rank", "label", "score"])
-    write_text_atomic(path, table.to_csv(index=False))
-    return path
+    return write_rows(path, ("video", "rank", "label", "score"), rows)
 
 
 def _read_labels(run: Path) -> dict[str, Any]:
@@ -246,7 +242,7 @@ def _read_labels(run: Path) -> dict[str, Any]:
         f"it names the classes and the CLIP of the run. Give the command that trained {run} again: it trains nothing "
         f"anew and writes it (after `train` in Python: evaluation.write_labels)"
     )
-    held = read_json(path, cure, keys=("classes", "prompt", "clip"))
+    held = read_json(path, cure, keys=("classes", "prompt", "clip", "clips_fingerprint"))
     with reading(path, cure):
         held["clip"] = {key: held["clip"][key] for key in ("name", "pretrained", "fingerprint")}
         check_sha256(path)
@@ -257,7 +253,7 @@ def _open_clip(run: Path, made: dict[str, Any], clip: Path | str | None, pretrai
     name, weights = (str(clip), pretrained) if clip else (_from_run(run, made["name"]), made["pretrained"])
     weights = pretrained or (weights and _from_run(run, weights))
     try:
-        return load_clip(name, weights, device=str(choose_device(device)))
+        return load_clip(name, weights, device)
     except ClipWeightsError as error:
         if clip:
             raise

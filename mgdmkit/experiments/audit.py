@@ -1,7 +1,6 @@
 """The shortcut audit: can a model tell the positive from its group without looking at the video?"""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -16,12 +15,7 @@ from mgdmkit.files import write_text_atomic
 from mgdmkit.mining import select
 from mgdmkit.runs.trained import new_model
 
-AUDITED: tuple[dict[str, Any], ...] = (
-    {},
-    {"guide": "each"},
-    {"context": "joint"},
-    {"context": "joint", "guide": "each"},
-)
+AUDITED = ({}, {"guide": "each"}, {"context": "joint"}, {"context": "joint", "guide": "each"})
 """Who could give the positive away: its group in the discriminator, all groups, or the text that guides the frames."""
 
 

@@ -90,14 +90,15 @@ def product(vary: Sequence[str]) -> Grid:
         name, equals, values = axis.partition("=")
         if not equals or not values:
             raise ValueError(f"{axis!r} names no values: write an option with its values, such as k=0,3,7")
-        axes.append([(name, _value(value)) for value in values.split(",")])
+        axes.append([(name, option_value(value)) for value in values.split(",")])
     variants = distinct(variant(**dict(options)) for options in itertools.product(*axes))
     return Grid([Against(row, variants[0]) for row in variants])
 
 
-def _value(text: str) -> Any:
+def option_value(text: str) -> Any:
+    """The value of an option as the shell or a table's column `changes` has it: 3, 0.01, true or False, else a word."""
     try:
-        return json.loads(text)  # 3, 0.01, true
+        return json.loads(text.lower())
     except ValueError:
         return text
 

@@ -4,14 +4,13 @@ The project keeps the tables of its own experiments in `results/`: they took hou
 a minute.
 """
 
-import ast
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from mgdmkit.experiments.grids import SMALL
+from mgdmkit.experiments.grids import SMALL, option_value
 from mgdmkit.experiments.variants import Tables
 
 
@@ -53,16 +52,9 @@ def option(table: pd.DataFrame, name: str) -> pd.Series:
 
     def of_row(changes: str) -> Any:
         given = dict(change.split("=", 1) for change in changes.split(", ") if "=" in change)
-        return _value(given[name]) if name in given else default
+        return option_value(given[name]) if name in given else default
 
     return table["changes"].fillna("").map(of_row).rename(name)
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)  # 8, 0.01, False
-    except ValueError:
-        return text
 
 
 SERIES = {"top": "hardest", "bot": "ranks 7-9", "random": "random", "adaptive": "adaptive"}

@@ -287,11 +287,7 @@ def _curves(prepared: Prepared, variants: Sequence[Variant], seeds: int) -> pd.D
 
 
 def train_ahead(
-    prepared: Prepared,
-    jobs: Iterable[tuple[Variant, int]],
-    workers: int | None = None,
-    *,
-    watch: bool = True,
+    prepared: Prepared, jobs: Iterable[tuple[Variant, int]], workers: int | None = None, *, watch: bool = True
 ) -> None:
     """Train the jobs in processes of their own; who asks for one of them afterwards finds it finished.
 

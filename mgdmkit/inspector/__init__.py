@@ -5,9 +5,3 @@ May import everything below the shell but the paper's tables. Nothing imports it
 
 from mgdmkit.inspector.inspection import Inspection, Question
 from mgdmkit.inspector.widget import HardNegativeInspector
-
-__all__ = [
-    "HardNegativeInspector",
-    "Inspection",
-    "Question",
-]

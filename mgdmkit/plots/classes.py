@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.stats import binomtest
 
 from mgdmkit.plots.look import GREY, INK, LINES, OTHER, SMALL, array
 
@@ -66,7 +67,8 @@ def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: 
     n = np.bincount(of_bin, minlength=bins)
     filled = n > 0
     x, share = (np.bincount(of_bin, values, bins)[filled] / n[filled] for values in (confidence, correct))
-    low, high = _wilson(share, n[filled])
+    right = np.bincount(of_bin[correct], minlength=bins)
+    low, high = np.transpose([binomtest(right[i], n[i]).proportion_ci(method="wilson") for i in filled.nonzero()[0]])
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     ax.errorbar(x, share, [share - low, high - share], fmt="o-", color=LINES[0], ecolor=GREY, capsize=3, markersize=6)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (softmax of the best label)", ylabel="share that is right")
@@ -79,10 +81,3 @@ def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: 
     error = 100 * (n[filled] * abs(share - x)).sum() / n.sum()
     counts.set_title(f"{title}{': ' if title else ''}error {error:.1f} points, N = {n.sum()}")
     return ax
-
-
-def _wilson(share: np.ndarray, n: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
-    """95% intervals of shares of n."""
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.minimum(centre - half, share), np.maximum(centre + half, share)

@@ -103,7 +103,7 @@ def _command(source: Source, out: Path, options: Runs) -> str:
     made = out / source.dataset / "features"
     if (made / "features.json").is_file():
         features = read_features_recipe(made)
-        given |= {"--clip": features["clip"], "--pretrained": features.get("pretrained")}
+        given |= {"--clip": features["clip"], "--pretrained": features["pretrained"]}
     words = [str(word) for option, value in given.items() if value is not None for word in (option, value)]
     return shlex.join(["mgdm", "reproduce", *words, *["--frozen"] * options.frozen])
 

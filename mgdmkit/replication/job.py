@@ -22,12 +22,7 @@ from mgdmkit.replication.tables import write_table
 from mgdmkit.runs.processes import barrier, is_main
 
 
-def reproduce_table(
-    table: int,
-    sources: Sequence[Source],
-    out: Path,
-    options: Options,
-) -> Path:
+def reproduce_table(table: int, sources: Sequence[Source], out: Path, options: Options) -> Path:
     """Run rows of Table 1, 2, 3 or 7 with seeds 0 .. seeds - 1 and return its CSV; a Markdown file lies beside it.
 
     Args:
@@ -55,7 +50,7 @@ def job_recipes(table: int, source: Source, options: Options) -> tuple[Recipe, .
     """The rows to run, changed as asked; the CLIP, where none is asked for, is the one that made the features."""
     if options.clip is None and source.is_features:
         made = read_recipe(source.path)
-        options = replace(options, clip=made["clip"], pretrained=made.get("pretrained"))
+        options = replace(options, clip=made["clip"], pretrained=made["pretrained"])
     listed = table_recipes(table, source.dataset, options.rows, options.recipes)
     return tuple(recipe.changed(options) for recipe in listed)
 

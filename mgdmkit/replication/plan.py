@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import open_clip
 import pandas as pd
-import torch
 from huggingface_hub import constants, try_to_load_from_cache
 
 from mgdmkit.clip.features import clips_done
@@ -22,8 +21,7 @@ from mgdmkit.clip.weights import activation_doubt, openai_download
 from mgdmkit.config import MGDMConfig
 from mgdmkit.data.cards import dataset_card
 from mgdmkit.data.corpus import mining_corpus
-from mgdmkit.evaluation.complexity import count, parts
-from mgdmkit.model import MGDM
+from mgdmkit.evaluation.complexity import SEMANTIC, module_parts, parts
 from mgdmkit.replication.job import check_job
 from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
@@ -144,17 +142,8 @@ def module_gmac(model: MGDMConfig, k: int, *, groups: int, together: int) -> flo
     Args:
         together: videos that share the discriminator's pass over the groups.
     """
-    T, D, g = model.frames, model.dim, 1 + k
-    with torch.device("meta"):
-        modules = MGDM(model.for_backbone(D, 100)).eval()  # which temperature it has changes no count
-        video, group = torch.empty(1, T, D), torch.empty(1, g, D)
-    macs = groups * g * T * D + T * T * (D + groups)  # eq. 16 and 4, and the length of V
-    if model.representer:
-        macs += count(modules.representer, lambda: modules.representer.encode(video)).macs  # eq. 13-14
-        macs += groups * T * D  # eq. 15
-    if model.discriminator:
-        macs += count(modules.discriminator, lambda: modules.discriminator(group)).macs * groups / together  # eq. 17-18
-    return macs / 1e9
+    rows = module_parts(model, k, groups)
+    return sum(row.times * row.cost.macs / (together if row.name == SEMANTIC else 1) for row in rows) / 1e9
 
 
 @cache

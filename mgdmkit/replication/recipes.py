@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice, check_counts
-from mgdmkit.data.cards import DATASETS
+from mgdmkit.data.cards import DATASETS, REINSTALL
 from mgdmkit.replication.options import Runs
 from mgdmkit.resources import resource
+from mgdmkit.runs.folder import flat
 
 RECIPES = resource("recipes")
 FULL = "7-top"
@@ -138,7 +139,7 @@ def read_recipe(dataset: str, row: str, folder: Path | None = None) -> Recipe:
         there = ", ".join(sorted(file.stem for file in (folder / dataset).glob("*.toml"))) or "no row"
         raise FileNotFoundError(
             f"no recipe at {missing[0]}; {folder / dataset} has {there}. The kit's own recipes come with it: where "
-            f"they are gone, install it again (in a checkout: `pip install -e .`)"
+            f"they are gone, {REINSTALL}"
         )
     recipe = _read(row, files)
     if (recipe.row, recipe.dataset) != (row, dataset):
@@ -174,16 +175,9 @@ def unlike_the_kit(recipe: Recipe, *, frozen: bool) -> str:
         frozen: CLIP isn't trained, so that `finetune` is not in force.
     """
     files = [file for file in _files(recipe.dataset, recipe.row, RECIPES) if file.is_file()]
-    here, kit = (_flat(one, frozen) for one in (recipe, _read(recipe.row, files)))
+    both = (recipe, _read(recipe.row, files))
+    here, kit = (flat(one.in_force(frozen=frozen) | {"corpus": one.corpus_name}) for one in both)
     return ", ".join(f"{key}={here[key]} ({kit[key]})" for key in here if here[key] != kit[key])
-
-
-def _flat(recipe: Recipe, frozen: bool) -> dict[str, Any]:
-    """What is in force: "train.lr" and the like -> value."""
-    flat: dict[str, Any] = {}
-    for name, value in (recipe.in_force(frozen=frozen) | {"corpus": recipe.corpus_name}).items():
-        flat |= {f"{name}.{key}": held for key, held in value.items()} if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

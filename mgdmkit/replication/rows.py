@@ -14,9 +14,8 @@ from typing import Any
 import open_clip
 from torch import Tensor
 
-from mgdmkit.clip.backbone import FrozenClip, load_clip
+from mgdmkit.clip.backbone import load_clip
 from mgdmkit.clip.features import (
-    CorpusTexts,
     Features,
     corpus_texts,
     encode_texts,
@@ -33,40 +32,30 @@ from mgdmkit.data.exclusions import locate, read_exclusions
 from mgdmkit.data.manifest import read_manifest
 from mgdmkit.evaluation.recognizer import write_labels
 from mgdmkit.evaluation.scores import score
-from mgdmkit.experiments.pipeline import DEPTH, mine_to_csv
+from mgdmkit.experiments import pipeline
+from mgdmkit.experiments.pipeline import DEPTH, OWN, mine_to_csv
 from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
-from mgdmkit.mining import Negatives, zero_shot_logits
+from mgdmkit.mining import zero_shot_logits
 from mgdmkit.replication.options import Options, Runs
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
 from mgdmkit.replication.settings import UNTRAINED, exclusions, features_precision, record_settings
 from mgdmkit.replication.sources import Source
-from mgdmkit.runs.processes import choose_device, is_main, main_first, map_rows, world_size
+from mgdmkit.runs.processes import is_main, main_first, map_rows, world_size
 from mgdmkit.training.finetuning import finetune, finetuned_features
-from mgdmkit.training.loop import Videos, train
+from mgdmkit.training.loop import train
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A dataset up to the training."""
+@dataclass(frozen=True, kw_only=True)
+class Prepared(pipeline.Prepared):
+    """A dataset of the paper up to the training; `clip` is None for a source that is features."""
 
     source: Source
-    root: Path
-    features: Features
-    texts: CorpusTexts
-    negatives: Negatives
-    """For every clip of the features, in their order; indices into the labels of `texts`."""
-    clip: FrozenClip | None
-    """None for a source that is features."""
-
-    def training_negatives(self) -> Negatives:
-        rows = self.features.rows("train")
-        return Negatives(*(tensor[rows] for tensor in self.negatives))
 
 
 def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:
     """Features, texts of the corpus and mined negatives of a dataset under `root`, made or loaded."""
-    where, folder, clip = str(choose_device(options.device)), source.features_folder(root), None
+    folder, clip = source.features_folder(root), None
     if source.is_features:
         made = read_recipe(folder)
         if (made["frames"], made["prompt"]) != (recipe.model.frames, recipe.prompt):
@@ -76,12 +65,12 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
             )
         if _is_another_clip(made, recipe):
             raise ValueError(
-                f"{folder} was made by the CLIP {made['clip']} {made.get('pretrained') or ''}, the recipe's is "
+                f"{folder} was made by the CLIP {made['clip']} {made['pretrained'] or ''}, the recipe's is "
                 f"{recipe.clip} {recipe.pretrained or ''}; make features anew with `mgdm features`"
             )
         features = load_features(folder, source.official_split)
     else:
-        clip = load_clip(recipe.clip, recipe.pretrained, where, precision=features_precision(recipe))
+        clip = load_clip(recipe.clip, recipe.pretrained, options.device, precision=features_precision(recipe))
         every = read_manifest(source.path)  # as it is: one folder serves all official splits
         asked = {"frames": recipe.model.frames, "prompt": recipe.prompt}
         features = extract_features(every, clip, folder, **asked, workers=options.workers, quiet=options.quiet)
@@ -89,12 +78,12 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
     labels = mining_corpus(features.classes, corpus_labels(recipe.corpus))
     with main_first():
         if missing_texts(folder, labels):
-            encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, where))
+            encode_texts(folder, labels, clip or load_clip(recipe.clip, recipe.pretrained, options.device))
     texts, ids = corpus_texts(folder, labels), list(features.clips["id"])
     excluded = locate(read_exclusions(*options.exclude), labels, ids, list(features.clips["label"]))
     mined = root / f"negatives-{recipe.corpus_name}.csv"
     negatives = mine_to_csv(features, mined, DEPTH, corpus=texts, excluded=excluded)
-    return Prepared(source, root, features, texts, negatives, clip)
+    return Prepared(root, OWN, features, negatives, clip=clip, corpus=texts, source=source)
 
 
 def _is_another_clip(made: dict[str, Any], recipe: Recipe) -> bool:
@@ -103,7 +92,7 @@ def _is_another_clip(made: dict[str, Any], recipe: Recipe) -> bool:
     if not all(name == SMALL or open_clip.list_pretrained_tags_by_model(name) for name in (one, other)):
         return False
     known = open_clip.list_pretrained_tags_by_model(other)
-    tags = {tag for tag in (made.get("pretrained"), recipe.pretrained) if tag in known}
+    tags = {tag for tag in (made["pretrained"], recipe.pretrained) if tag in known}
     return one != other or len(tags) > 1
 
 
@@ -156,14 +145,14 @@ def batch_note(recipe: Recipe) -> str:
 
 def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Options) -> Tensor:
     features, texts = prepared.features, prepared.texts.text_features
-    training, scored, C = features.split("train"), features.split(recipe.scored), len(features.classes)
+    scored, C = prepared.videos(recipe.scored), len(features.classes)
     model = train(
         recipe.model.for_backbone(texts.shape[1], features.logit_scale),
         recipe.train,
-        Videos(training.frame_features, training.labels),
+        prepared.videos("train"),
         texts,
         folder,
-        negatives=prepared.training_negatives(),
+        negatives=prepared.negatives_of("train"),
         classes=C,
         official_split=prepared.source.official_split,
         device=options.device,
@@ -182,7 +171,7 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         prepared.clip,
         prepared.source.manifest("train"),
         folder,
-        negatives=prepared.training_negatives(),
+        negatives=prepared.negatives_of("train"),
         corpus=prepared.texts.labels,
         official_split=prepared.source.official_split,
         prompt=recipe.prompt,
@@ -214,7 +203,7 @@ def _write_result(
 ) -> None:
     """The scores of a run, and what a table has to say about them, `own` of a trained run alone; shares in percent."""
     source, features = prepared.source, prepared.features
-    scores = score(logits, features.labels[features.rows(recipe.scored)])
+    scores = score(logits, prepared.labels_of(recipe.scored))
     result: dict[str, Any] = {
         "dataset": source.dataset,
         "row": recipe.row,
@@ -223,7 +212,7 @@ def _write_result(
         "scored": recipe.scored,
         "seed": recipe.train.seed,
         "clip": f"{recipe.clip} {recipe.pretrained}" if recipe.pretrained else recipe.clip,
-        "features_precision": read_recipe(source.features_folder(prepared.root)).get("precision", "fp32"),
+        "features_precision": read_recipe(source.features_folder(prepared.root))["precision"],
         **own,
         "N": scores.top1.n,
         "unlike_the_paper": source.unlike_the_paper(recipe.scored),

@@ -45,7 +45,7 @@ def record_settings(run: Path, recipe: Recipe, options: Options) -> None:
 def check_settings(root: Path, recipes: Sequence[Recipe], options: Options) -> None:
     """`FolderError` when `root` does not go with these rows: runs with other settings, features, or exclusions."""
     features, precision = root / "features", features_precision(recipes[0])
-    made = read_recipe(features).get("precision", "fp32") if (features / "features.json").is_file() else precision
+    made = read_recipe(features)["precision"] if (features / "features.json").is_file() else precision
     if made != precision:
         cure = f"give --precision {made} or another --out"
         raise FolderError(f"{features} was computed in {made}, and {precision} is wanted here; {cure}")

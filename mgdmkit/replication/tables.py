@@ -75,7 +75,7 @@ class Kind(NamedTuple):
 
     @classmethod
     def of(cls, run: Line) -> "Kind":
-        return cls(run["training"], run.get("official_split"), run.get("corpus", ""))
+        return cls(run["training"], run["official_split"], run.get("corpus", ""))
 
 
 def _kinds(found: Sequence[Line], dataset: str) -> list[Kind]:

@@ -5,5 +5,3 @@ Imports nothing.
 """
 
 from mgdmkit.resources.places import resource
-
-__all__ = ["resource"]

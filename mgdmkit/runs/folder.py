@@ -6,9 +6,8 @@ All writes are atomic (a temporary file, then a rename), and nothing that is rea
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +36,13 @@ class FolderError(RuntimeError):
     """A folder is missing, unfinished, damaged, or holds something else; the message says what to do."""
 
 
-def claim(
-    path: Path,
-    recipe: dict[str, Any],
-    *,
-    ignore: tuple[str, ...] = (),
-    work: tuple[str, ...] = (),
-    beside: tuple[str, ...] | None = None,
-    told: Mapping[str, str] | None = None,
-) -> None:
+def claim(path: Path, recipe: dict[str, Any], *, ignore: Sequence[str] = (), work: Sequence[str] = ()) -> None:
     """Write `recipe` as JSON to `path`, or check that it is what the file already says.
 
     Args:
         recipe: everything that decides the folder's content; values may be dictionaries.
         ignore: keys that are kept for the reader and not compared.
         work: patterns of the files that are made by the recipe, which must not be there without it.
-        beside: patterns of all that may be there without the recipe; None for anything.
-        told: what to say of a difference, by its key, instead of the two values.
     Raises:
         FolderError: listing the differences, or when the file is damaged or has gone; nothing is changed.
     """
@@ -65,29 +54,17 @@ def claim(
             )
         if others := [name for name in RECORDS if name != path.name and (path.parent / name).exists()]:
             raise FolderError(f"{path.parent} holds {RECORDS[others[0]]} ({others[0]}); take another folder")
-        if beside is not None and (others := _others(path.parent, beside)):
-            raise FolderError(
-                f"{path.parent} holds something else ({', '.join(others[:3])}); take a folder of its own, such as "
-                f"--out {path.parent / path.stem}"
-            )
         write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
         return
     cure = "put back a good copy, take another folder, or delete this one to make it anew"
-    held, asked = _flat(read_json(path, cure)), _flat(recipe)
+    held, asked = flat(read_json(path, cure)), flat(recipe)
     keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
     if keys:
-        told = told or {}
-        parts = [told.get(key) or f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
+        parts = [f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
         raise FolderError(
             f"{path.parent} holds something else: {'; '.join(parts)[:800]}. "
             f"Take another folder, or delete this one to make it anew"
         )
-
-
-def _others(folder: Path, expected: Iterable[str]) -> list[str]:
-    """What a folder holds beside files of some patterns; temporary and hidden files don't count."""
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [name for name in names if not name.startswith(".") and not any(fnmatch(name, end) for end in expected)]
 
 
 def did_you_mean(paths: Iterable[Path]) -> str:
@@ -96,15 +73,16 @@ def did_you_mean(paths: Iterable[Path]) -> str:
     return f"; did you mean {' or '.join(names[:5])}?" if names else ""
 
 
-def _shown(flat: dict[str, Any], key: str) -> str:
-    return repr(flat[key]) if key in flat else "not named"
+def _shown(held: dict[str, Any], key: str) -> str:
+    return repr(held[key]) if key in held else "not named"
 
 
-def _flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(recipe: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Without dictionaries inside: {"train": {"lr": 1}} -> {"train.lr": 1}."""
+    found: dict[str, Any] = {}
     for key, value in recipe.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def read_json(path: Path, cure: str, keys: Iterable[str] = ()) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def read_run(run: Path) -> dict[str, Any]:
 
     `FolderError` when its `config.json` is missing or damaged, or from before the temperatures were the backbone's.
     """
-    made = read_json(run / "config.json", ANEW, keys=("model", "train"))
+    made = read_json(run / "config.json", ANEW, keys=("model", "train", "official_split"))
     if "temperatures" not in made["model"]:
         raise FolderError(
             f"{run} was trained when the kit fixed the two temperatures to those of OpenAI's CLIP, whatever the CLIP; "

@@ -5,16 +5,3 @@ May import config alone. Like any other dataset it is read through its manifest.
 
 from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, reverse_of, scene_numbers, scene_of
 from mgdmkit.stickactions.dataset import StickActionsConfig, generate, render_clip, render_still
-
-__all__ = [
-    "LABELS",
-    "REVERSED",
-    "SCENES",
-    "StickActionsConfig",
-    "generate",
-    "render_clip",
-    "render_still",
-    "reverse_of",
-    "scene_numbers",
-    "scene_of",
-]

@@ -206,9 +206,6 @@ def _arm(pen: Pen, body: Skeleton, look: Look, i: int, tone: float) -> None:
     pen.disc(skin, hand, 0.026)
 
 
-_TAU = [math.radians(a) for a in range(0, 360, 20)]
-
-
 def _arc(start: float, stop: float, radius: float) -> list[Point]:
     steps = [start + (stop - start) * i / 8 for i in range(9)]
     return [(radius * math.cos(math.radians(s)), radius * math.sin(math.radians(s))) for s in steps]

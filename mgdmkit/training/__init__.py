@@ -8,19 +8,3 @@ from mgdmkit.training.finetuning import finetune, finetuned_features
 from mgdmkit.training.loop import Videos, choose_groups, choose_negatives, train
 from mgdmkit.training.optim import autocast_dtype, learning_rate, parameter_groups
 from mgdmkit.training.pretraining import PretrainConfig, pretrain
-
-__all__ = [
-    "Clips",
-    "PretrainConfig",
-    "RandomView",
-    "Videos",
-    "autocast_dtype",
-    "choose_groups",
-    "choose_negatives",
-    "finetune",
-    "finetuned_features",
-    "learning_rate",
-    "parameter_groups",
-    "pretrain",
-    "train",
-]

@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from mgdmkit.clip.backbone import FrozenClip
-from mgdmkit.clip.features import load_batches
+from mgdmkit.clip.batches import load_batches
 from mgdmkit.config import FineTuneConfig
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import read_segments
@@ -97,26 +96,16 @@ class Clips:
         return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
 
     def _load(self, order: Sequence[Tensor], read: Callable[[int], Tensor]) -> Iterator[Tensor]:
-        return load_batches(_Batches(order, read, self.none), self.workers)
+        return load_batches(partial(self._stacked, read), order, self.workers)
+
+    def _stacked(self, read: Callable[[int], Tensor], batch: Tensor) -> Tensor:
+        return torch.stack([read(clip) for clip in batch.tolist()]) if len(batch) else self.none
 
 
 def label_indices(manifest: Manifest) -> Tensor:
     """(N,) each clip's index into the manifest's classes."""
     index = {name: i for i, name in enumerate(manifest.classes)}
     return torch.tensor([index[label] for label in manifest.table["label"]])
-
-
-class _Batches(Dataset):
-    """Item i is batch i, read clip by clip in a worker; `none` stands for a batch without a clip."""
-
-    def __init__(self, order: Sequence[Tensor], read: Callable[[int], Tensor], none: Tensor):
-        self.order, self.read, self.none = order, read, none
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, i: int) -> Tensor:
-        return torch.stack([self.read(clip) for clip in self.order[i].tolist()]) if len(self.order[i]) else self.none
 
 
 def _seed(seed: int, epoch: int, clip: int) -> int:

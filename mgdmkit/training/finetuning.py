@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import Features, extract_features, read_recipe
+from mgdmkit.clip.features import Features, extract_features
 from mgdmkit.clip.small import SMALL, small_config
 from mgdmkit.clip.weights import open_clip_name
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig
@@ -30,11 +30,11 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.runs import processes
-from mgdmkit.runs.folder import FolderError, claim, fingerprint, save_tensors
+from mgdmkit.runs.folder import fingerprint, save_tensors
 from mgdmkit.runs.processes import choose_device
-from mgdmkit.runs.trained import is_finished, load_model, new_model, read_run
+from mgdmkit.runs.trained import load_model, new_model, read_run
 from mgdmkit.training.augment import Clips
-from mgdmkit.training.loop import WORK, choose_groups, fit
+from mgdmkit.training.loop import begin, choose_groups, finish, fit
 from mgdmkit.training.optim import autocast_dtype, parameter_groups
 
 POSITIONS = ("frame_positions", "positional_embedding", "pos_embed")  # ours, open_clip's, timm's
@@ -155,17 +155,13 @@ def finetune(
         "labels": list(labels),
         "official_split": official_split,
         "data": f"{training.fingerprint()}-{fingerprint(group_labels)}",
-        **processes.stamp(),
     }
     autocast_dtype(config.precision, choose_device(device))  # before the folder is claimed, as the next: they may raise
     image_encoder = copy.deepcopy(clip.model.visual)
     set_trainable(image_encoder, finetuning.freeze)
     image_encoder.set_grad_checkpointing(finetuning.grad_checkpointing)
-    with processes.main_first():
-        # Its folder may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
-        free = ("clip.name", "clip.pretrained", "finetune.grad_checkpointing")
-        claim(out / "config.json", recipe, ignore=free, work=WORK)
-    if is_finished(out):
+    # The CLIP may move, its fingerprint may not; checkpointing changes memory and time, not what is learned.
+    if begin(out, recipe, free=("clip.name", "clip.pretrained", "finetune.grad_checkpointing")):
         tuned = tuned_clip(out, device)
         _write_labels(out, tuned, training.classes, prompt)
         return FineTuned(tuned.model.visual, load_model(out, device)).eval()
@@ -182,8 +178,7 @@ def finetune(
     fit(network, groups, config, clips, group_labels, text_features, out, **hooks)
     if processes.is_main():
         _save_clip(clip, network.image_encoder, out / "clip")
-        save_tensors(out / "model.safetensors", network.mgdm.state_dict())
-        (out / "checkpoint.pt").unlink(missing_ok=True)
+        finish(out, network.mgdm)
         _write_labels(out, tuned_clip(out), training.classes, prompt)
     processes.barrier()
     return network.eval()
@@ -192,7 +187,7 @@ def finetune(
 def _write_labels(run: Path, tuned: FrozenClip, classes: Sequence[str], prompt: str) -> None:
     """What `evaluation.load_run` needs to know of a fine-tuned run, whose CLIP is its own."""
     if processes.is_main():
-        own = {"clip": str(run / "clip"), "clip_fingerprint": tuned.fingerprint}
+        own = {"clip": str(run / "clip"), "pretrained": None, "clip_fingerprint": tuned.fingerprint}
         write_labels(run, {"classes": classes, "prompt": prompt, **own})
 
 
@@ -203,7 +198,7 @@ def is_finetuned(run: Path) -> bool:
 
 def tuned_clip(run: Path, device: str = "cpu") -> FrozenClip:
     """The CLIP of a fine-tuned run: its image encoder as trained, its text encoder as it was."""
-    return load_clip(str(run / "clip"), device=str(choose_device(device)))
+    return load_clip(str(run / "clip"), device=device)
 
 
 def finetuned_features(
@@ -214,15 +209,6 @@ def finetuned_features(
     out = run / f"features-{manifest.fingerprint()}"
     options = {"frames": made["model"]["frames"], "prompt": made["prompt"], "workers": workers, "quiet": quiet}
     return extract_features(manifest, tuned_clip(run, device), out, **options)
-
-
-def check_features(run: Path, features: Path) -> None:
-    """`FolderError` when a feature folder is not of the CLIP that a fine-tuned run has trained."""
-    if is_finetuned(run) and read_recipe(features)["clip_fingerprint"] != tuned_clip(run).fingerprint:
-        raise FolderError(
-            f"{features} was not made by the image encoder that {run} has fine-tuned; give --manifest instead of "
-            f"--features, or make features with `mgdm features --clip {run / 'clip'}`"
-        )
 
 
 def _save_clip(clip: FrozenClip, image_encoder: nn.Module, folder: Path) -> None:

@@ -7,7 +7,7 @@ interrupted continues to the same bits on a CPU.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -124,11 +124,8 @@ def train(
         "train": config.to_dict(),
         "official_split": official_split,
         "data": fingerprint(training.frame_features, group_labels, text_features),
-        **processes.stamp(),
     }
-    with processes.main_first():
-        claim(out / "config.json", recipe, work=WORK)
-    if is_finished(out):
+    if begin(out, recipe):
         return load_model(out, device)
     model = new_model(model_config, config.seed).to(choose_device(device))
     groups = parameter_groups(model, config.weight_decay)
@@ -143,10 +140,22 @@ def train(
     with processes.threads_for(model):
         fit(model, groups, config, training, group_labels, text_features, out, **hooks)
     if processes.is_main():
-        save_tensors(out / "model.safetensors", model.state_dict())
-        (out / "checkpoint.pt").unlink(missing_ok=True)
+        finish(out, model)
     processes.barrier()
     return model.eval()
+
+
+def begin(out: Path, recipe: dict[str, Any], free: Sequence[str] = ()) -> bool:
+    """Claim a run's folder, but for the keys of the recipe that are free; whether its training has come to its end."""
+    with processes.main_first():
+        claim(out / "config.json", recipe | processes.stamp(), ignore=free, work=WORK)
+    return is_finished(out)
+
+
+def finish(out: Path, model: MGDM) -> None:
+    """Write the model of the last epoch, which is the end of a training."""
+    save_tensors(out / "model.safetensors", model.state_dict())
+    (out / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def fit(

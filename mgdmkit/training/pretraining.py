@@ -14,12 +14,11 @@ from pathlib import Path
 import open_clip
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Subset
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import load_batches
+from mgdmkit.clip.batches import load_batches
 from mgdmkit.clip.small import new_small_clip, save_small_clip, small_config
 from mgdmkit.config import Config
 from mgdmkit.data.corpus import PROMPT
@@ -56,7 +55,7 @@ class PretrainConfig(Config):
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
 
 
-class StickStills(Dataset):
+class StickStills:
     """Fresh StickActions stills with captions: item i is a batch, a function of (seed, i) alone."""
 
     def __init__(self, config: PretrainConfig):
@@ -79,7 +78,7 @@ class StickStills(Dataset):
 CLASS_CAPTIONS = ("a photo of {}", "a video frame of {}", "this is a video about {}", "people doing {}", "{}")
 
 
-class ClipStills(Dataset):
+class ClipStills:
     """Random frames, randomly cropped, of random training clips; the captions are made of the class names."""
 
     def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 16):
@@ -144,7 +143,7 @@ def pretrain(
     progress = load_checkpoint(out / "checkpoint.pt", model, optimizer)
     first, history = progress.get("step", 0), progress.get("history", [])
     tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
-    batches = load_batches(Subset(stills, range(first, config.steps)), workers, prefetch=4)
+    batches = load_batches(stills.__getitem__, range(first, config.steps), workers, prefetch=4)
     bar = tqdm(batches, desc="small CLIP", initial=first, total=config.steps, unit="step", disable=quiet)
     with threads_for(model):
         for step, (pictures, captions) in zip(itertools.count(first), bar):

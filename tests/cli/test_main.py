@@ -22,7 +22,8 @@ from shell import mgdm
 import mgdmkit.cli.main
 import mgdmkit.clip.features
 from mgdmkit.clip.backbone import ClipWeightsWarning, FrozenClip
-from mgdmkit.clip.features import load_batches, load_features
+from mgdmkit.clip.batches import load_batches
+from mgdmkit.clip.features import load_features
 from mgdmkit.pool import pool
 from mgdmkit.runs.trained import read_history, read_run
 from mgdmkit.training.optim import Diverged
@@ -108,7 +109,7 @@ def test_a_command_given_twice_ends_alike_and_computes_nothing_anew(what, job, c
     result, command = JOB[what]
     before = {path: path.read_bytes() for path in job.rglob("*") if path.is_file()}
     monkeypatch.setattr(torch.Tensor, "backward", lambda *args: pytest.fail("trained again"))
-    monkeypatch.setattr(mgdmkit.clip.features._ClipFrames, "__getitem__", lambda *args: pytest.fail("decoded again"))
+    monkeypatch.setattr(mgdmkit.clip.features, "pixels", lambda *args, **options: pytest.fail("decoded again"))
     ended = mgdm(command, clips=clips, job=job)
     assert (ended.status, ended.out[-1 - (what in NEXT)]) == (0, f"{what}: {job / result}")
     assert {path: path.read_bytes() for path in job.rglob("*") if path.is_file()} == before
@@ -393,10 +394,10 @@ def test_a_corrupt_clip_is_named_in_one_message(command, workers, job, tmp_path)
 
 
 def test_an_interruption_says_that_the_command_continues(job, tmp_path, monkeypatch):
-    def interrupted(*args):
+    def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mgdmkit.clip.features._ClipFrames, "__getitem__", interrupted)
+    monkeypatch.setattr(mgdmkit.clip.features, "pixels", interrupted)
     command = JOB["features"][1].replace("{job}/features", "{out}")
     ended = mgdm(command, job=job, out=tmp_path)
     assert ended.status == "stopped: 0 of 8 clips are done; the same command continues"
@@ -446,14 +447,8 @@ def test_a_machine_too_small_is_one_message_with_a_cure(command, error, told, mo
     assert told in ended.err
 
 
-class Ending:
-    """Batches whose worker the system ends."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, i: int) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+def ended_by_the_system(item: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def in_a_pool() -> None:
@@ -462,7 +457,8 @@ def in_a_pool() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "work"), [("features", lambda: list(load_batches(Ending(), 1))), ("experiment", in_a_pool)]
+    ("command", "work"),
+    [("features", lambda: list(load_batches(ended_by_the_system, [0], 1))), ("experiment", in_a_pool)],
 )
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_worker_that_the_system_ends_is_one_message_with_a_cure(command, work, monkeypatch):

@@ -1,6 +1,5 @@
 """Features on disk: they are those of the asked-for frames, survive interruptions and damage, and do not mix."""
 
-import json
 import shutil
 import sys
 from multiprocessing import active_children
@@ -14,12 +13,11 @@ from PIL import Image
 
 import mgdmkit.clip.features as module
 from mgdmkit.clip.backbone import FrozenClip, load_clip
+from mgdmkit.clip.batches import in_two_parts, load_batches
 from mgdmkit.clip.features import (
     corpus_texts,
     encode_texts,
     extract_features,
-    in_two_parts,
-    load_batches,
     load_features,
     missing_texts,
 )
@@ -172,21 +170,6 @@ def test_a_small_set_loses_little_by_ctrl_c_and_says_what_is_kept(many, clip, tm
 @pytest.mark.parametrize("n, size", [(1, 32), (300, 32), (4095, 32), (4096, 64), (13_320, 192), (254_380, 256)])
 def test_clips_per_shard(n, size):
     assert module.clips_per_shard(n) == size
-
-
-def test_a_folder_of_256_clips_per_shard_is_read_and_continued(many, clip, tmp_path, monkeypatch, encoded):
-    """As all were before features.json said how many."""
-    monkeypatch.setattr(module, "SMALL_SHARD", 256)
-    whole = extract(many, clip, tmp_path / "f", frames=1).frame_features[:].clone()
-    path = tmp_path / "f" / "features.json"
-    made = json.loads(path.read_text())
-    assert made.pop("clips_per_shard") == 256
-    path.write_text(json.dumps(made))
-    monkeypatch.undo()
-    assert load_features(tmp_path / "f").frame_features[:].equal(whole)
-    (tmp_path / "f" / "frames-00000.safetensors").unlink()
-    assert extract(many, clip, tmp_path / "f", frames=1).frame_features[:].equal(whole)
-    assert [path.name for path in (tmp_path / "f").glob("frames-*")] == ["frames-00000.safetensors"]
 
 
 def test_a_damaged_shard_is_computed_again(manifest, clip, tmp_path, monkeypatch, encoded):
@@ -414,7 +397,7 @@ def test_another_id_or_an_unknown_split_in_the_list_of_clips_is_told(manifest, c
         load_features(tmp_path / "f")
 
 
-def test_a_folder_without_checksums_is_read_as_before(manifest, clip, tmp_path, encoded):
+def test_a_folder_without_checksums_is_read_all_the_same(manifest, clip, tmp_path, encoded):
     whole = extract(manifest, clip, tmp_path / "f")
     (tmp_path / "f" / "sha256.json").unlink()
     assert load_features(tmp_path / "f").frame_features[:].equal(whole.frame_features[:])
@@ -436,18 +419,19 @@ def test_clips_may_move(manifest, rows, clip, tmp_path, encoded):
         extract(elsewhere, clip, tmp_path / "f")
 
 
-def test_a_folder_that_knows_its_clips_by_their_paths_alone_is_continued(manifest, rows, clip, tmp_path, encoded):
-    extract(manifest, clip, tmp_path / "f")
-    path = tmp_path / "f" / "features.json"
-    made = json.loads(path.read_text())
-    del made["clips_fingerprint"]
-    path.write_text(json.dumps(made))
-    encoded.clear()
-    extract(manifest, clip, tmp_path / "f")
-    assert encoded == []
-    (tmp_path / "new").mkdir()
-    with pytest.raises(FolderError, match="manifest_fingerprint is"):
-        extract(manifest_of(rows[:4], tmp_path / "new"), clip, tmp_path / "f")
+def test_a_folder_of_other_things_is_refused_and_one_of_its_own_continues(manifest, clip, tmp_path):
+    out = tmp_path / "f"
+    (out / "clip").mkdir(parents=True)
+    for name in ("clips.csv", "scores-test.json", ".features.json.0123.tmp"):
+        (out / name).touch()
+    told = rf"{out} holds something else \(clip\); take a folder of its own, such as --out {out}/features$"
+    with pytest.raises(FolderError, match=told):
+        extract(manifest, clip, out)
+    assert not (out / "features.json").exists()
+    (out / "clip").rmdir()
+    extract(manifest, clip, out)
+    (out / "notes.txt").touch()
+    extract(manifest, clip, out)  # by its recipe it is the same folder
 
 
 def test_a_split_is_read_alone(manifest, clip, tmp_path, monkeypatch):
@@ -521,15 +505,11 @@ def test_the_workers_part_of_a_preprocessing_is_bytes_and_the_whole_the_same_to_
     assert rest(whole(pictures[0])) == "as it is"
 
 
-class Batches(list):
-    """What `load_batches` takes."""
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_batches_come_from_workers_with_their_order_in_memory(workers):
     numbers = torch.arange(48, dtype=torch.uint8)
-    batches = Batches([numbers.view(1, 2, 2, 4, 3).permute(0, 1, 4, 2, 3), (numbers.view(6, 8), ["a", "b"])])
-    pictures, (table, words) = load_batches(batches, workers)
+    batches = [numbers.view(1, 2, 2, 4, 3).permute(0, 1, 4, 2, 3), (numbers.view(6, 8), ["a", "b"])]
+    pictures, (table, words) = load_batches(batches.__getitem__, range(2), workers)
     assert pictures.equal(batches[0]) and pictures.stride() == batches[0].stride()
     assert table.equal(batches[1][0]) and table.is_contiguous() and words == ["a", "b"]

@@ -80,7 +80,7 @@ def test_a_feature_folder_keeps_to_its_precision(folder, manifest, tmp_path):
     assert_near_but_not_equal(half.frame_features[:], full.frame_features[:])
     assert_near_but_not_equal(half.text_features, full.text_features)
     recipes = [json.loads((tmp_path / name / "features.json").read_text()) for name in ("fp32", "bf16")]
-    assert {**recipes[0], "precision": "bf16"} == recipes[1], "fp32 is not named: older folders are still continued"
+    assert recipes[0]["precision"] == "fp32" and {**recipes[0], "precision": "bf16"} == recipes[1]
     for there, here in (("fp32", "bf16"), ("bf16", "fp32")):
         before = (tmp_path / there / "frames-00000.safetensors").read_bytes()
         with pytest.raises(FolderError, match=f"{there} holds something else: precision is .*Take another folder"):

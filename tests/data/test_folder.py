@@ -7,8 +7,13 @@ import pytest
 from conftest import write_video
 from shell import mgdm
 
-from mgdmkit.data.folder import check_folder, manifest_from_folder
+from mgdmkit.data.folder import manifest_from_folder
 from mgdmkit.data.manifest import ManifestError, read_manifest, write_manifest
+
+
+def listed(*args, **options):
+    checked = manifest_from_folder(*args, **options)
+    return checked.rows, checked.summary
 
 
 def folder_of_clips(root, classes=("BrushHair", "tai_chi"), groups=5, per_group=2, above=""):
@@ -25,7 +30,7 @@ def folder_of_clips(root, classes=("BrushHair", "tai_chi"), groups=5, per_group=
 def test_own_split_is_stratified_seeded_and_keeps_groups(tmp_path):
     videos = folder_of_clips(tmp_path / "v", groups=10)
     options = {"val_fraction": 0.1, "test_fraction": 0.3, "group_regex": r"_g(\d+)_"}
-    rows, summary = manifest_from_folder(videos, **options)
+    rows, summary = listed(videos, **options)
     assert summary == "40 clips of 2 classes: 24 train, 4 val, 12 test"
     assert {row["label"] for row in rows} == {"brush hair", "tai chi"}
     assert all((tmp_path / row["path"]).is_file() for row in rows)
@@ -52,7 +57,7 @@ def numbered_clips(root, names):
 
 def test_test_clips_cut_from_a_training_clips_recording_are_told(tmp_path):
     videos = numbered_clips(tmp_path, [f"v_{{}}_g{group:02}_c{c:02}.avi" for group in range(8) for c in (1, 4)])
-    rows, summary = manifest_from_folder(videos)
+    rows, summary = listed(videos)
     sides = {row["id"]: row["split"] for row in rows}
     other = {name: name[:-1] + {"1": "4", "4": "1"}[name[-1]] for name in sides}
     shared = [name for name in sides if sides[name] == "test" and sides[other[name]] == "train"]
@@ -63,7 +68,7 @@ def test_test_clips_cut_from_a_training_clips_recording_are_told(tmp_path):
         f"first {shared[0]} and {other[shared[0]]}: if such clips are cut from one recording, the score is too high; "
         f"--group-regex '{cure}' keeps them on one side"
     )
-    rows, summary = manifest_from_folder(videos, group_regex=cure)
+    rows, summary = listed(videos, group_regex=cure)
     assert summary == "32 clips of 2 classes: 24 train, 8 test"
     sides = {row["id"]: row["split"] for row in rows}
     assert all(sides[name] == sides[other[name]] for name in sides), "what is named there mends it"
@@ -85,7 +90,7 @@ def test_given_lists_decide_and_what_is_left_out_is_said(tmp_path):
     train.write_text("BrushHair/v_BrushHair_g00_c0([!#&;).AVI 1\nBrushHair/gone.avi 1\n")
     test = tmp_path / "test.txt"
     test.write_text("tai_chi/v_tai_chi_g01_c0([!#&;).AVI")  # no newline at the end
-    rows, summary = manifest_from_folder(videos, train_list=train, test_list=test, label_style="raw")
+    rows, summary = listed(videos, train_list=train, test_list=test, label_style="raw")
     assert [(row["label"], row["split"]) for row in rows] == [("BrushHair", "train"), ("tai_chi", "test")]
     assert "1 of 2 entries of train.txt are not in the folder" in summary
     assert "2 clips are in no list" in summary
@@ -105,13 +110,13 @@ def test_given_lists_decide_and_what_is_left_out_is_said(tmp_path):
 def test_folders_above_the_classes_are_the_splits(tmp_path):
     folder_of_clips(tmp_path / "v", groups=1, above="train")
     videos = folder_of_clips(tmp_path / "v", groups=1, per_group=1, above="test")
-    rows, summary = manifest_from_folder(videos)
+    rows, summary = listed(videos)
     assert summary == "6 clips of 2 classes: 4 train, 2 test"
     assert len({row["id"] for row in rows}) == 6, "equal file names get ids of their own"
 
 
 def test_every_class_of_two_clips_is_tested(tmp_path):
-    rows, summary = manifest_from_folder(folder_of_clips(tmp_path / "v", groups=2, per_group=1), test_fraction=0.1)
+    rows, summary = listed(folder_of_clips(tmp_path / "v", groups=2, per_group=1), test_fraction=0.1)
     assert summary == "4 clips of 2 classes: 2 train, 2 test"
     assert Counter((row["label"], row["split"]) for row in rows).most_common(1)[0][1] == 1
 
@@ -121,7 +126,7 @@ def test_what_is_no_clip_is_said(tmp_path):
     for name in ("top.avi", "BrushHair/._x.avi", "tai_chi/deep/x.avi", "nothing/readme.txt", ".trash/x.avi"):
         (videos / name).parent.mkdir(exist_ok=True)
         (videos / name).write_text(name)
-    rows, summary = manifest_from_folder(videos)
+    rows, summary = listed(videos)
     assert len(rows) == 9 and {row["label"] for row in rows} == {"brush hair", "tai chi"}
     told = "4 files or folders left out, which are no clip of a class: .trash, BrushHair/._x.avi, nothing, top.avi"
     assert told in summary.splitlines()
@@ -133,7 +138,7 @@ def test_what_is_no_clip_is_said(tmp_path):
 
 
 def test_a_class_may_be_called_train(tmp_path):
-    rows, _ = manifest_from_folder(folder_of_clips(tmp_path, classes=("train", "car", "bus")))
+    rows, _ = listed(folder_of_clips(tmp_path, classes=("train", "car", "bus")))
     assert Counter(row["label"] for row in rows) == {"train": 10, "car": 10, "bus": 10}
 
 
@@ -142,7 +147,7 @@ def test_clips_below_class_folders_are_the_class_or_refused(tmp_path):
     with pytest.raises(ManifestError, match=r"first walking/day1/.*whose folders are the classes, such as .*/walking"):
         manifest_from_folder(tmp_path)
     folder_of_clips(tmp_path, classes=("running",), groups=1)
-    rows, summary = manifest_from_folder(tmp_path)
+    rows, summary = listed(tmp_path)
     assert Counter(row["label"] for row in rows) == {"walking": 4, "running": 2}
     assert "4 clips lie in folders of their class folder, first walking/day1/" in summary
     folder_of_clips(tmp_path, groups=1, above="Train")
@@ -153,7 +158,7 @@ def test_clips_below_class_folders_are_the_class_or_refused(tmp_path):
 def test_split_folders_by_other_names(tmp_path):
     for above in ("Training", "Validation", "test"):
         folder_of_clips(tmp_path / "v", groups=1, per_group=1, above=above)
-    rows, _ = manifest_from_folder(tmp_path / "v")
+    rows, _ = listed(tmp_path / "v")
     assert Counter(row["split"] for row in rows) == {"train": 2, "val": 2, "test": 2}
 
 
@@ -184,7 +189,8 @@ def test_one_clip_in_two_splits_or_classes_is_told(tmp_path):
     assert told in summary
     others[0].write_bytes(b"y")
     second.write_bytes(b"y")  # test/BrushHair and test/tai_chi
-    checked, summary = check_folder(tmp_path)
+    checked = manifest_from_folder(tmp_path)
+    summary = checked.summary
     told = (
         f"1 clip has a copy in another class: {second} (brush hair, test) and {others[0]} (tai chi, test): the two la"
     )
@@ -277,7 +283,7 @@ def test_helpful_errors(tmp_path):
 
 def test_official_split_1_of_the_real_clips(shared_data):
     lists = shared_data / "ucf101_official"
-    rows, summary = manifest_from_folder(
+    rows, summary = listed(
         shared_data / "ucf101_6", train_list=lists / "trainlist01.txt", test_list=lists / "testlist01.txt"
     )
     assert summary.startswith("300 clips of 6 classes: 216 train, 84 test")

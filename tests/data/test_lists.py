@@ -72,7 +72,8 @@ def test_a_list_in_utf16_and_one_that_names_nothing(tmp_path):
         (tmp_path / "v" / path).write_text(path)
     path = tmp_path / "train.txt"
     path.write_bytes("path,label\r\nArchery/a.avi,0\r\ntai chi/caf\u00e9.avi,1\r\n".encode("utf-16"))
-    rows, summary = manifest_from_folder(tmp_path / "v", train_list=path)
+    checked = manifest_from_folder(tmp_path / "v", train_list=path)
+    rows, summary = checked.rows, checked.summary
     assert [row["path"].removeprefix(f"{tmp_path}/v/") for row in rows] == [CLIPS[3], CLIPS[6]]
     assert "line 1 of train.txt, 'path,label', looks like a heading and was left out" in summary.splitlines()
     path.write_text("notes\nArchery/a.avi,0\n")

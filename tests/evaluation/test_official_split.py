@@ -15,7 +15,7 @@ from tiny_data import feature_folder
 from mgdmkit.cli.main import main
 from mgdmkit.clip.features import load_features
 from mgdmkit.data.manifest import read_manifest, write_manifest
-from mgdmkit.evaluation.official_split import split_in_force, split_to_score
+from mgdmkit.evaluation.official_split import split_in_force
 from mgdmkit.evaluation.scores import score
 from mgdmkit.inference import predict
 from mgdmkit.runs.folder import fingerprint
@@ -130,16 +130,6 @@ def test_clips_of_another_dataset_need_no_official_splits(train, mgdm, ucf, tmp_
     assert path.name.startswith("scores-test-other-") and scores_of(path)["top1"]["n"] == 10
     status, _, err = mgdm("evaluate --features {f} --run {run} --official-split 3", f=other, run=run)
     assert status == 2 and "has no column 'split3' (it has no official splits)" in err
-
-
-def test_a_run_from_before_official_splits_continues(train, tmp_path):
-    plain = feature_folder(tmp_path / "plain", "hmdb51", 5)
-    run = train(features=plain)
-    made = scores_of(run / "config.json")
-    assert made.pop("official_split", "absent") is None
-    (run / "config.json").write_text(json.dumps(made), encoding="utf-8")
-    assert train(features=plain) == run
-    assert split_to_score(run, load_features(plain).clips) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

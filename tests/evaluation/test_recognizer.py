@@ -222,8 +222,8 @@ def test_another_clip_is_refused(root, tmp_path):
         (None, "is missing; "),
         ("{", r"is damaged \(.+\); "),
         ('{"classes": []}', r"is damaged \(it lacks 'prompt'\); "),
-        ('{"classes": [], "prompt": "{}", "clip": {}}', r"is damaged \('name'\); "),
-        ('{"classes": [], "prompt": "{}", "clip": 3}', r"is damaged \(.+\); "),
+        ('{"classes": [], "prompt": "{}", "clip": {}, "clips_fingerprint": null}', r"is damaged \('name'\); "),
+        ('{"classes": [], "prompt": "{}", "clip": 3, "clips_fingerprint": null}', r"is damaged \(.+\); "),
     ],
 )
 def test_a_run_that_does_not_know_its_labels_says_how_it_learns_them(text, told, moved):

@@ -228,7 +228,7 @@ def test_tensors_that_are_not_what_was_written_are_refused(tmp_path, damage):
     ):
         load_tensors(path)
     (tmp_path / "a" / "sha256.json").unlink()
-    assert len(load_tensors(path)["x"]) == 3, "as in a folder from before these records"
+    assert len(load_tensors(path)["x"]) == 3, "as a CLIP that somebody else has written"
 
 
 def test_a_folder_holds_one_thing(tmp_path):
@@ -236,21 +236,3 @@ def test_a_folder_holds_one_thing(tmp_path):
     with pytest.raises(FolderError, match=r"holds features \(features\.json\); take another folder"):
         claim(tmp_path / "config.json", {"k": 3})
     assert not (tmp_path / "config.json").exists()
-
-
-def test_a_folder_of_other_things_is_refused_and_one_of_its_own_continues(tmp_path):
-    def begin():
-        claim(tmp_path / "features.json", {"frames": 2}, beside=("clips.csv", "scores-*.json"))
-
-    for name in ("clips.csv", "scores-test.json", ".features.json.0123.tmp"):
-        (tmp_path / name).touch()
-    (tmp_path / "clip").mkdir()
-    told = rf"{tmp_path} holds something else \(clip\); take a folder of its own, such as --out {tmp_path}/features$"
-    with pytest.raises(FolderError, match=told):
-        begin()
-    assert not (tmp_path / "features.json").exists()
-    (tmp_path / "clip").rmdir()
-    begin()
-    assert (tmp_path / "features.json").is_file()
-    (tmp_path / "notes.txt").touch()
-    begin()  # by its recipe it is the same folder

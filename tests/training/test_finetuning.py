@@ -16,11 +16,11 @@ import mgdmkit.clip.small
 from mgdmkit import MGDMConfig, TrainConfig
 from mgdmkit.cli.main import main
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import extract_features, load_features
+from mgdmkit.clip.features import extract_features, load_features, read_recipe
 from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.config import FineTuneConfig
 from mgdmkit.data.manifest import read_manifest, write_manifest
-from mgdmkit.evaluation.recognizer import load_run
+from mgdmkit.evaluation.recognizer import check_features, load_run
 from mgdmkit.evaluation.scores import score
 from mgdmkit.inference import predict
 from mgdmkit.mining import mine_negatives
@@ -31,7 +31,6 @@ from mgdmkit.training.finetuning import (
     POSITIONS,
     FineTuned,
     _save_clip,
-    check_features,
     finetune,
     finetune_groups,
     finetuned_features,
@@ -311,10 +310,10 @@ def test_validation_is_the_score_of_the_tuned_network(clip, manifests, tuned):
 
 
 def test_features_of_another_clip_are_refused(clip, table, tuned, features, tmp_path):
-    with pytest.raises(FolderError, match=r"was not made by the image encoder.*--clip .*clip"):
-        check_features(tuned[0], features)
+    with pytest.raises(FolderError, match=rf"another CLIP, whose features mean nothing .*--clip {tuned[0]}/clip`"):
+        check_features(tuned[0], read_recipe(features), features)
     extract_features(read_manifest(table), tuned_clip(tuned[0]), tmp_path, frames=T, workers=0, quiet=True)
-    check_features(tuned[0], tmp_path)
+    assert check_features(tuned[0], read_recipe(tmp_path), tmp_path) is None
     assert is_finetuned(tuned[0]) and not is_finetuned(tmp_path)
 
 
@@ -391,7 +390,7 @@ def test_from_the_shell_to_a_score(clip, table, features, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("evaluate --run {run} --features {features}", "was not made by the image encoder"),
+        ("evaluate --run {run} --features {features}", "another CLIP, whose features mean nothing to this run"),
         ("evaluate --run {run}", "give either --features or"),
         ("evaluate --run {run} --features {features} --manifest {table}", "give either --features or"),
         ("evaluate --manifest {table}", "--manifest is for a --run made by `mgdm finetune`"),
