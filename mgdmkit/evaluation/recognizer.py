@@ -174,7 +174,9 @@ def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEv
     """
     made, frames = _read_labels(run), read_run(run)["model"]["frames"]
     clip = made["clip"]
-    again = f"make features with `mgdm features --clip {_from_run(run, clip['name'])}`, into another folder"
+    given = f"--clip {_from_run(run, clip['name'])}"
+    given += f" --pretrained {_from_run(run, clip['pretrained'])}" if clip["pretrained"] else ""
+    again = f"make them with `mgdm features --manifest MANIFEST.csv {given} --out OTHER`"
     if recipe["clip_fingerprint"] != clip["fingerprint"]:
         raise FolderError(
             f"{run} sees through the CLIP {clip['name']} ({clip['fingerprint']}), {where} was made by {recipe['clip']} "

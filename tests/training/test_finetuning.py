@@ -310,7 +310,7 @@ def test_validation_is_the_score_of_the_tuned_network(clip, manifests, tuned):
 
 
 def test_features_of_another_clip_are_refused(clip, table, tuned, features, tmp_path):
-    with pytest.raises(FolderError, match=rf"another CLIP, whose features mean nothing .*--clip {tuned[0]}/clip`"):
+    with pytest.raises(FolderError, match=rf"another CLIP, whose features mean nothing .*--clip {tuned[0]}/clip --out"):
         check_features(tuned[0], read_recipe(features), features)
     extract_features(read_manifest(table), tuned_clip(tuned[0]), tmp_path, frames=T, workers=0, quiet=True)
     assert check_features(tuned[0], read_recipe(tmp_path), tmp_path) is None
