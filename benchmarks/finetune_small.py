@@ -26,10 +26,10 @@ from mgdmkit.config import (
     FineTuneConfig,
     MGDMConfig,
     TrainConfig,
-    write_text_atomic,
 )
 from mgdmkit.data.manifest import read_manifest
 from mgdmkit.evaluation.scores import label_rank, paired_difference, score
+from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.mining import load_negatives
 from mgdmkit.runs.trained import read_history

@@ -1,12 +1,15 @@
 """Who may import whom, read from the source of every module. A room that is not placed here fails."""
 
+import ast
 import graphlib
+import importlib
+import json
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -157,3 +160,28 @@ def test_no_tracked_file_names_a_folder_of_someones_machine():
     files = [ROOT / name for name in tracked.decode().split("\0") if name]
     found = [path.name for path in files if path.is_file() and re.search(private, path.read_bytes())]
     assert found == []
+
+
+def code_of(path: Path) -> str:
+    if path.suffix == ".py":
+        return path.read_text(encoding="utf-8")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
+    return "\n".join(line for line in lines if not line.startswith(("%", "!")))
+
+
+def test_what_lessons_and_benchmarks_take_from_the_package_is_there():
+    """Benchmarks that take hours are run by no test, and some cells of a lesson only by its largest preset."""
+    lessons = [*(ROOT / "notebooks").rglob("*.ipynb"), *(ROOT / "notebooks/course").glob("*.py")]
+    for path in [*lessons, *(ROOT / "benchmarks").glob("*.py")]:
+        tree, modules = ast.parse(code_of(path)), {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mgdmkit"):
+                for name in (alias.name for alias in node.names):
+                    home = importlib.import_module(node.module)
+                    found = getattr(home, name, None) or importlib.import_module(f"{node.module}.{name}")
+                    if isinstance(found, ModuleType):
+                        modules[name] = found
+        used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+        for node in used:
+            assert node.value.id not in modules or hasattr(modules[node.value.id], node.attr), (path, ast.unparse(node))
