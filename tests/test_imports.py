@@ -182,6 +182,8 @@ def test_what_lessons_and_benchmarks_take_from_the_package_is_there():
                     found = getattr(home, name, None) or importlib.import_module(f"{node.module}.{name}")
                     if isinstance(found, ModuleType):
                         modules[name] = found
-        used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
-        for node in used:
-            assert node.value.id not in modules or hasattr(modules[node.value.id], node.attr), (path, ast.unparse(node))
+        own = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id not in own:
+                module = modules.get(node.value.id)
+                assert module is None or hasattr(module, node.attr), (path, ast.unparse(node))
