@@ -40,7 +40,7 @@ def seeds(ax: Axes, runs: pd.DataFrame) -> None:
     ax.invert_yaxis()
     ax.grid(axis="x")
     n, count = int(runs["N"].iloc[0]), runs["seed"].nunique()
-    ax.set(xlabel=f"Top-1, % of {n} clips", title=f"{count} seeds, and mean")
+    ax.set(xlabel=f"Top-1, % of {n} clips", title=f"{count} seeds, batches of 32")
 
 
 def order(ax: Axes, shares: dict[str, Interval]) -> None:
