@@ -184,7 +184,8 @@ def cleaned(path: Path, run: Path) -> dict[str, Any]:
     notebook["metadata"].pop("widgets", None)
     notebook["cells"] = source_cells(notebook)
     for cell in notebook["cells"]:
-        cell["metadata"].pop("papermill", None)
+        for notes_of_a_run in ("papermill", "execution"):  # when, to the microsecond
+            cell["metadata"].pop(notes_of_a_run, None)
         if "outputs" in cell:
             cell["outputs"] = [out for out in cell["outputs"] if WIDGET not in out.get("data", {})]
     text = json.dumps(notebook, ensure_ascii=False)
