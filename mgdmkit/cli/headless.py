@@ -124,13 +124,14 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
                 bar.refresh()  # the clock goes on
             bar.update()
             _, seconds = notebook_state(executed / source.name)
-            outcome = f"{'FAILED' if run.exception() else 'ok'}{f', {duration(seconds)}' if seconds else ''}"
+            error = run.exception()
+            outcome = f"{'FAILED' if error else 'ok'}{f', {duration(seconds)}' if seconds else ''}"
             with tqdm.external_write_mode():
                 print(f"[{number}/{len(chosen)}] {source.stem}: {outcome}", flush=True)
-            try:
-                run.result()
-            except NotebookError as error:
+            if isinstance(error, NotebookError):
                 failures.append(str(error))
+            elif error:  # none of a lesson's: a worker was killed, a disk is full
+                raise error
     if failures:
         raise NotebookError("\n\n".join(failures))
     return executed
