@@ -15,7 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -294,9 +294,9 @@ def _load_folder(folder: Path, device: str) -> Parts:
 def _load_shipped(device: str) -> Parts:
     model, options = new_small_clip(), small_config()["preprocess_cfg"]
     model.load_state_dict(shipped_weights())
-    preprocess = open_clip.transform.image_transform_v2(
-        open_clip.transform.PreprocessCfg(size=model.visual.image_size, **options), is_train=False
-    )
+    options = open_clip.transform.PreprocessCfg(size=model.visual.image_size, **options)
+    open_clip.set_model_preprocess_cfg(model, asdict(options))  # as open_clip's own loader leaves it, for fine-tuning
+    preprocess = open_clip.transform.image_transform_v2(options, is_train=False)
     return model.to(device), preprocess, open_clip.tokenizer.SimpleTokenizer(context_length=model.context_length)
 
 

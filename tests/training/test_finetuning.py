@@ -407,3 +407,13 @@ def test_mistakes_at_the_shell(clip, table, tuned, features, tmp_path, monkeypat
     status, _, err = mgdm(monkeypatch, capsys, *words.format(**places).split(), "--device", "cpu")
     assert status == 2 and message in err
     assert not (tmp_path / "new").exists()
+
+
+def test_the_clip_that_comes_with_the_kit_is_trained_from_the_shell(table, tmp_path, monkeypatch, capsys):
+    source = ("--manifest", table, "--clip", "small", "--out", tmp_path / "run", "--workers", 0, "--device", "cpu")
+    short = ("--frames", T, "--k", 0, "--epochs", 1, "--warmup-epochs", 0, "--batch-size", 4)
+    status, _, err = mgdm(monkeypatch, capsys, "finetune", "small", *source, *short)
+    assert not status, err
+    before, after = load_clip("small"), tuned_clip(tmp_path / "run")
+    assert str(after.preprocess) == str(before.preprocess)
+    assert not torch.equal(after.model.visual.proj, before.model.visual.proj)
