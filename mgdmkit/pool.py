@@ -1,4 +1,4 @@
-"""Worker processes that end with the program that started them."""
+"""Worker processes that end with the program that started them, and how many the machine can bear."""
 
 import _thread
 import os
@@ -16,6 +16,11 @@ from mgdmkit import files
 
 PATIENCE = 3
 """Seconds until a worker that computes without coming back to Python is ended from beside."""
+
+
+def cores() -> int:
+    """Processor cores that this process may use: of a container, those that it was given."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -6,7 +6,6 @@ a value of another type, or a cell that ends the kernel early is an error, not a
 
 import ast
 import json
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from mgdmkit.files import write_text_atomic
-from mgdmkit.pool import pool
+from mgdmkit.pool import cores, pool
 
-LANES = min(2, os.cpu_count() or 1)
+LANES = min(2, cores())
 """Lessons that run at once: much of one uses a single core, and each needs up to 2 GB of memory."""
 
 KERNEL_ENV = {

@@ -20,13 +20,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import open_clip
 import torch
 from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.small import SMALL, new_small_clip, shipped_weights, small_config
 from mgdmkit.clip.weights import (
     ClipWeightsError,

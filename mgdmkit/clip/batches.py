@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision import transforms
 
 from mgdmkit.data.video import VideoError
 from mgdmkit.pool import end_with_parent
@@ -67,6 +66,8 @@ def in_two_parts(preprocess: Callable) -> tuple[Callable[[Image.Image], Tensor],
     A byte travels between processes four times as fast as a float, and the result is the same to the bit. One that does
     not end as open_clip's do is left to the workers.
     """
+    from torchvision import transforms  # here: reading features needs no pictures, and this takes two seconds
+
     steps = getattr(preprocess, "transforms", ())
     if len(steps) < 2 or not isinstance(steps[-2], transforms.ToTensor):
         return preprocess, lambda pictures: pictures

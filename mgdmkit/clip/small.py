@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mgdmkit.clip.later import open_clip
 from mgdmkit.files import write_text_atomic
 from mgdmkit.runs.folder import load_tensors, reading, save_tensors
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.small import SMALL
 from mgdmkit.files import sha256
 from mgdmkit.runs.folder import cause

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from mgdmkit.data.manifest import SPLITS, UNUSED, ManifestError, official_splits
 from mgdmkit.data.tables import write_rows
 from mgdmkit.data.video import VideoError, count_frames
 from mgdmkit.files import sha256, write_text_atomic
+from mgdmkit.pool import cores
 
 Row = dict[str, str]
 PROBLEMS = ("missing", "empty", "unreadable")
@@ -112,7 +112,7 @@ def file_problems(
         if workers is not None:
             raise ValueError("--workers has no effect without --probe; leave it out")
         return [_absence(path) for path in paths]
-    workers = min(16, os.cpu_count() or 1) if workers is None else max(1, workers)
+    workers = min(16, cores()) if workers is None else max(1, workers)
     return thread_map(_damage, paths, max_workers=workers, desc="probe", unit="clip", disable=quiet)
 
 

@@ -3,7 +3,6 @@
 May import data, clip and runs, and nothing that trains: a training scores itself with what is here.
 """
 
-from mgdmkit.evaluation.complexity import table8
 from mgdmkit.evaluation.confidence import calibration, true_margins
 from mgdmkit.evaluation.recognizer import Prediction, Recognizer, load_run, write_labels
 from mgdmkit.evaluation.scores import (

@@ -108,17 +108,22 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
     check_choice("preset", preset, (*PRESETS, OWN))
     root = Path(root)
     if preset == OWN:
-        features = load_features(root / "features")
-        mined, ids = root / "negatives.csv", list(features.clips["id"])
-        corpus = corpus_texts(root / "features", negative_names(mined))
-        negatives = load_negatives(mined, ids, corpus.labels, features.labels, features.clip_fingerprint)
-        return Prepared(root, preset, features, negatives, corpus=corpus)
+        return stored(root, preset)
     chosen = PRESETS[preset]
     manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers=workers or local_cores()))
     clip = load_clip(SMALL)
     features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
     negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
     return Prepared(root, preset, features, negatives, manifest, clip)
+
+
+def stored(root: Path, preset: str) -> Prepared:
+    """The features and negatives that lie under a root, without a look at videos or CLIP; errors as for `prepare`."""
+    features = load_features(root / "features")
+    mined, ids = root / "negatives.csv", list(features.clips["id"])
+    corpus = corpus_texts(root / "features", negative_names(mined))
+    negatives = load_negatives(mined, ids, corpus.labels, features.labels, features.clip_fingerprint)
+    return Prepared(root, preset, features, negatives, corpus=corpus)
 
 
 def mine_to_csv(

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from mgdmkit.config import check_counts
 from mgdmkit.evaluation.confidence import calibration, true_margins
 from mgdmkit.evaluation.scores import Scores, label_rank, mcnemar, paired_difference, score
-from mgdmkit.experiments.pipeline import Prepared, Trained, prepare, run_name, train_and_score
+from mgdmkit.experiments.pipeline import Prepared, Trained, run_name, stored, train_and_score
 from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import Inference
 from mgdmkit.mining import zero_shot_logits
@@ -324,7 +324,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 def _load_once(root: Path, preset: str) -> None:
     global _prepared
     torch.set_num_threads(1)
-    _prepared = prepare(root, preset, quiet=True)
+    _prepared = stored(root, preset)  # by who has prepared it, and has open_clip loaded for that
 
 
 def _train_one(variant: Variant, seed: int, watch: bool) -> None:

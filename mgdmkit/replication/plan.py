@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import open_clip
 import pandas as pd
 from huggingface_hub import constants, try_to_load_from_cache
 
 from mgdmkit.clip.features import clips_done
+from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.weights import activation_doubt, openai_download
 from mgdmkit.config import MGDMConfig
 from mgdmkit.data.cards import dataset_card

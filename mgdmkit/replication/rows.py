@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import open_clip
 from torch import Tensor
 
 from mgdmkit.clip.backbone import load_clip
@@ -24,6 +23,7 @@ from mgdmkit.clip.features import (
     missing_texts,
     read_recipe,
 )
+from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.small import SMALL
 from mgdmkit.clip.weights import base_name
 from mgdmkit.data.cards import dataset_classes

@@ -25,6 +25,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mgdmkit.pool import cores
+
 # Not to find a dead process, which torchrun does within seconds, but to let the others wait for a long piece of work.
 PATIENCE = timedelta(days=2)
 
@@ -124,8 +126,7 @@ def stamp() -> dict[str, int]:
 def local_cores() -> int:
     """Processor cores for each of the processes of this machine, at least 1."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if world_size() > 1 else 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // here)
+    return max(1, cores() // here)
 
 
 def barrier() -> None:

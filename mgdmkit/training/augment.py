@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import v2
 
 from mgdmkit.clip.backbone import FrozenClip
 from mgdmkit.clip.batches import load_batches
@@ -30,6 +29,8 @@ class RandomView:
     """T frames of a clip, decoded and cropped at random, and flipped if asked: alike in all T frames."""
 
     def __init__(self, size: tuple[int, int], frames: int, config: FineTuneConfig):
+        from torchvision.transforms import v2  # here: it takes two seconds that training on features has no use for
+
         self.frames = frames
         self.short_side = round(SHORT_SIDE * min(size))
         scale, bicubic = (config.crop_scale, 1.0), v2.InterpolationMode.BICUBIC

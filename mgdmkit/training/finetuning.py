@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 from torch import Tensor, nn
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import Features, extract_features
+from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.small import SMALL, small_config
 from mgdmkit.clip.weights import open_clip_name
 from mgdmkit.config import FineTuneConfig, MGDMConfig, TrainConfig

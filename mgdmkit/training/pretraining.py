@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import open_clip
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import v2
 from tqdm.auto import tqdm
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.batches import load_batches
+from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.small import new_small_clip, save_small_clip, small_config
 from mgdmkit.config import Config
 from mgdmkit.data.corpus import PROMPT
@@ -82,6 +81,8 @@ class ClipStills:
     """Random frames, randomly cropped, of random training clips; the captions are made of the class names."""
 
     def __init__(self, manifest: Manifest, config: PretrainConfig, frames_per_clip: int = 16):
+        from torchvision.transforms.v2 import RandomResizedCrop  # here, as in augment.py
+
         if config.batch_size <= frames_per_clip:
             raise ValueError(
                 f"batch_size={config.batch_size}: {frames_per_clip} pictures of a batch are of one clip with one "
@@ -93,7 +94,7 @@ class ClipStills:
         self.seed, self.batch_size, self.frames_per_clip = config.seed, config.batch_size, frames_per_clip
         size = small_config()["model_cfg"]["vision_cfg"]["image_size"]
         self.short_side = round(1.25 * size)
-        self.crop = v2.RandomResizedCrop(size, scale=(0.4, 1.0), ratio=(0.8, 1.25), antialias=True)
+        self.crop = RandomResizedCrop(size, scale=(0.4, 1.0), ratio=(0.8, 1.25), antialias=True)
         self.fingerprint = f"manifest {manifest.fingerprint()}"
 
     def __getitem__(self, i: int) -> tuple[Tensor, list[str]]:

@@ -306,6 +306,12 @@ def test_a_public_name_brings_what_it_needs_and_nothing_more():
         _ = mgdmkit.MGDN
 
 
+def test_what_trains_on_features_does_not_wait_for_open_clip():
+    code = "import sys, mgdmkit.experiments; print(*{n.partition('.')[0] for n in sys.modules})"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert "torch" in ended.stdout.split() and not set(ended.stdout.split()) & {"open_clip", "torchvision"}
+
+
 MISTAKES = {
     "clip --manifest {out}/none.csv --out {out}/clip": "no manifest at {out}/none.csv; `mgdm manifest",
     "manifest folder --videos {out}/none --out {out}/m.csv": "{out}/none",
