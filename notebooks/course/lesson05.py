@@ -29,7 +29,7 @@ def exercise2(answer: tuple[Sequence[float], int], prepared: Prepared) -> None:
         "The first norm should be that of section 1. Did you start from `new_model(small, seed=0)` and a new optimiser?"
     )
     assert len(set(norms.tolist())) > 1, "All norms are the same: keep the norm of every step, not one of them."
-    assert norms.allclose(right, rtol=0.1), "The first norm is right, later ones are not. Is the loop as in section 3?"
+    assert norms.allclose(right, rtol=0.1), "The first norm is right, later ones are not. Is the loop as in section 2?"
     limit = RECIPE.clip_grad_norm
     assert int(cut) == int((norms > limit).sum()), f"The norms are right. How many of them are above {limit:g}?"
 
@@ -49,8 +49,8 @@ def exercise4(answer: Trained, prepared: Prepared) -> None:
     trained, usual = read_run(answer.folder), read_run(Variant(3).folder(prepared, 0))
     assert trained["train"]["k"] == 3, f"This run has k = {trained['train']['k']}."
     assert trained["train"]["negatives"] == "bot", f"This run has the negatives {trained['train']['negatives']!r}."
-    assert trained["train"] == usual["train"] | {"negatives": "bot"}, "More than the negatives differs from section 4."
-    assert trained["model"] == usual["model"], "This is another model than that of section 4."
+    assert trained["train"] == usual["train"] | {"negatives": "bot"}, "More than the negatives differs from section 3."
+    assert trained["model"] == usual["model"], "This is another model than that of section 3."
     assert answer.scores.top1.n == len(prepared.videos("test")), "It was scored on another split than the test clips."
 
 
@@ -66,7 +66,7 @@ _TRAINED: dict[tuple[str, bool], tuple[list[float], list[float]]] = {}
 
 
 def _train(prepared: Prepared, forget: bool) -> tuple[list[float], list[float]]:
-    """Losses of the epochs and norms of the gradients of the loop of section 3; `forget` leaves `zero_grad` out."""
+    """Losses of the epochs and norms of the gradients of the loop of section 2; `forget` leaves `zero_grad` out."""
     videos, texts = prepared.videos("train"), prepared.texts.text_features
     groups = torch.cat([videos.labels[:, None], mining.select(prepared.negatives_of("train"), RECIPE.k)], dim=1)
     T, D = videos.frame_features.shape[1:]
