@@ -137,6 +137,8 @@ def resolved(name: str) -> object:
     first, *rest = name.split(".")
     value = classes.get(first) or importlib.import_module(f"mgdmkit.{first}")
     for part in rest:
+        if not hasattr(value, part):  # a module that its room does not import
+            importlib.import_module(f"{value.__name__}.{part}")
         value = getattr(value, part)
     return value
 
