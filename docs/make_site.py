@@ -254,9 +254,13 @@ def rounded(cell: str) -> str:
     return f"{float(cell):.3f}" if abs(float(cell)) >= 0.1 else f"{float(cell):.3g}"
 
 
+NOT_HANDED_ON = {"evaluation": ["evaluation.complexity"]}
+"""Files of a room that the room itself does not import, since what they need takes seconds."""
+
+
 def api_page(room: str) -> str:
     """The public names of a room with their docstrings; of the shell, its commands."""
-    modules = [f"cli.{name}" for name in COMMANDS] if room == "cli" else [room]
+    modules = [f"cli.{name}" for name in COMMANDS] if room == "cli" else [room, *NOT_HANDED_ON.get(room, ())]
     members = "   :members:"
     if (ROOT / "mgdmkit" / room / "__init__.py").is_file() and room != "cli":  # what it hands on from its files
         members += "\n   :imported-members:"

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
+import mgdmkit.replication
+
 pytest.importorskip("sphinx_book_theme", reason="the site needs pip install 'mgdmkit[site]'")
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +76,11 @@ def test_every_page_is_there(site):
     assert [name for name in names if f"{name}.html" not in site.pages] == []
     sidebar = [site.pages["index.html"].find(f'href="{name}.html"') for name in names if name.startswith("docs/")]
     assert -1 not in sidebar
+
+
+def test_the_api_names_what_a_room_hands_on_and_what_it_loads_late(site):
+    for room, names in {"replication": mgdmkit.replication.__all__, "evaluation": ("table8", "load_run")}.items():
+        assert [name for name in names if f'.{name}"' not in site.pages[f"api/{room}.html"]] == [], room
 
 
 def test_nothing_comes_from_the_network(site):
