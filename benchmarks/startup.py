@@ -20,6 +20,7 @@ WAYS = {
     "import mgdmkit": "import mgdmkit",
     "from mgdmkit import MGDM": "from mgdmkit import MGDM",
     "from mgdmkit import load_run": "from mgdmkit import load_run",
+    "import mgdmkit.experiments": "import mgdmkit.experiments",
     "mgdm --help": HELP.format("'--help'"),
     "mgdm mine --help": HELP.format("'mine', '--help'"),
 }
