@@ -19,7 +19,7 @@ PATIENCE = 3
 
 
 def cores() -> int:
-    """Processor cores that this process may use: of a container, those that it was given."""
+    """Processor cores that this process may run on: in a container those it is bound to; quotas are not seen."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

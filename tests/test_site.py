@@ -79,7 +79,8 @@ def test_every_page_is_there(site):
 
 
 def test_the_api_names_what_a_room_hands_on_and_what_it_loads_late(site):
-    for room, names in {"replication": mgdmkit.replication.__all__, "evaluation": ("table8", "load_run")}.items():
+    handed_on = [name for name in mgdmkit.replication.__all__ if callable(getattr(mgdmkit.replication, name))]
+    for room, names in {"replication": handed_on, "evaluation": ["table8", "load_run"]}.items():
         assert [name for name in names if f'.{name}"' not in site.pages[f"api/{room}.html"]] == [], room
 
 

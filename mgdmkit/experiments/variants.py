@@ -324,7 +324,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 def _load_once(root: Path, preset: str) -> None:
     global _prepared
     torch.set_num_threads(1)
-    _prepared = stored(root, preset)  # by who has prepared it, and has open_clip loaded for that
+    _prepared = stored(root, preset)  # who asks has prepared it; to train takes no CLIP, whose import takes seconds
 
 
 def _train_one(variant: Variant, seed: int, watch: bool) -> None:
