@@ -17,8 +17,6 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from mgdmkit.clip.backbone import load_clip
-from mgdmkit.clip.small import SMALL
 from mgdmkit.config import SMALL_FINETUNE, SMALL_MODEL, SMALL_TRAIN, FineTuneConfig, MGDMConfig, TrainConfig
 from mgdmkit.data.manifest import Manifest, read_manifest
 from mgdmkit.evaluation.scores import score
@@ -43,7 +41,8 @@ AGAINST = {
 def logits_of(root: Path, work: Path, freeze: str, k: int, seed: int, epochs: int) -> Tensor:
     """(N, C) of the test split, by a training that is done now, or was."""
     torch.set_num_threads(1)
-    prepared, clip = prepare(root, quiet=True), load_clip(SMALL)
+    prepared = prepare(root, quiet=True)
+    clip = prepared.clip
     out = work / f"{freeze}-k{k}-epochs{epochs}-seed{seed}"
     frames = prepared.features.frame_features.shape[1]
     model = MGDMConfig(frames=frames, **SMALL_MODEL).for_backbone(clip.dim, clip.logit_scale)
