@@ -88,7 +88,7 @@ def blind(common: Common, negatives: int = 3) -> None:
 
 
 def notebooks(out: Path = ROOT, preset: Literal["smoke", "demo", "full"] = "demo", only: str = "") -> None:
-    """Execute the notebooks, the first one alone and then two at a time, and keep the executed copies.
+    """Execute the notebooks, two at a time, and keep the executed copies.
 
     Args:
         out: Folder of everything that the notebooks make.

@@ -6,8 +6,8 @@ a value of another type, or a cell that ends the kernel early is an error, not a
 
 import ast
 import json
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future, wait
+from collections.abc import Iterable
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,9 @@ def check_parameters(source: Path, parameters: dict[str, Any]) -> None:
 def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str] | None = None) -> Path:
     """Run every `NN_*.ipynb` of a folder and return the folder of the executed copies, `out/notebooks`.
 
-    The first runs alone, as it makes what the others find, then `LANES` at a time. Each gets the parameters `preset`
-    and `root`: the absolute path of `out`, where data, features and runs live. A failing notebook does not stop the
-    others. `only` picks by number or name: `["02", "04_ablation"]`.
+    `LANES` at a time, in order; what two of them need is made once, while the other one waits. Each gets the parameters
+    `preset` and `root`: the absolute path of `out`, where data, features and runs live. A failing notebook does not
+    stop the others. `only` picks by number or name: `["02", "04_ablation"]`.
 
     Raises:
         FileNotFoundError: the folder holds no numbered notebook.
@@ -117,7 +117,8 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
         check_parameters(source, parameters)
     executed, failures = out / "notebooks", []
     with pool(LANES) as runners, tqdm(total=len(chosen), desc="lessons", unit="lesson", disable=None) as bar:
-        for number, (source, run) in enumerate(_runs(runners, chosen, executed, parameters), start=1):
+        runs = [runners.submit(run_notebook, source, executed / source.name, parameters) for source in chosen]
+        for number, (source, run) in enumerate(zip(chosen, runs, strict=True), start=1):
             while not run.done():
                 wait([run], timeout=1)
                 bar.refresh()  # the clock goes on
@@ -134,19 +135,6 @@ def run_all(notebooks: Path, out: Path, preset: str = "demo", only: Iterable[str
     if failures:
         raise NotebookError("\n\n".join(failures))
     return executed
-
-
-def _runs(
-    runners: Executor, chosen: list[Path], executed: Path, parameters: dict[str, Any]
-) -> Iterator[tuple[Path, Future]]:
-    """Each notebook with its run, in order: the first alone, then as many at once as the executor takes."""
-
-    def start(source: Path) -> Future:
-        return runners.submit(run_notebook, source, executed / source.name, parameters)
-
-    yield chosen[0], start(chosen[0])
-    # Asked for the second, the first has ended: clips, features and runs are there, and nobody makes them twice.
-    yield from [(source, start(source)) for source in chosen[1:]]
 
 
 def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> list[Path]:

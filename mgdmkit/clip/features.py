@@ -14,7 +14,7 @@ can't be told apart by their shape.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
@@ -203,6 +203,17 @@ def extract_features(
             record_sha256(path)
     barrier()
     return load_features(out)
+
+
+def finished_features(
+    folder: Path, manifest: Manifest, clip_fingerprint: str, *, frames: int = 16, prompt: str = PROMPT
+) -> Features | None:
+    """What `extract_features` would leave as it is, without the CLIP; None where it has something to do or to say."""
+    asked = {"clip_fingerprint": clip_fingerprint, "clips_fingerprint": _clips_fingerprint(manifest)}
+    asked |= {"frames": frames, "prompt": prompt}
+    with suppress(FolderError):
+        return load_features(folder) if asked.items() <= read_recipe(folder).items() else None
+    return None
 
 
 def _begin(out: Path, recipe: dict[str, Any], manifest: Manifest) -> None:

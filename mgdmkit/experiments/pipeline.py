@@ -4,15 +4,28 @@ Every step is the library call that a user's own folder needs too; what a preset
 there. Notebooks and experiments share this file, so that they speak of the same numbers.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from mgdmkit.clip.backbone import FrozenClip, load_clip
-from mgdmkit.clip.features import CorpusTexts, Features, corpus_texts, extract_features, load_features, read_recipe
-from mgdmkit.clip.small import SMALL
+from mgdmkit.clip.features import (
+    CorpusTexts,
+    Features,
+    corpus_texts,
+    extract_features,
+    finished_features,
+    load_features,
+    read_recipe,
+)
+from mgdmkit.clip.small import SMALL, shipped_fingerprint
 from mgdmkit.config import SMALL_MODEL, SMALL_TRAIN, MGDMConfig, TrainConfig, check_choice
 from mgdmkit.data.exclusions import Excluded
 from mgdmkit.data.manifest import Manifest, read_manifest
@@ -73,9 +86,13 @@ class Prepared:
     """For every clip of the features, in their order; indices into the labels of `texts`."""
     manifest: Manifest | None = None
     """The videos; None when only features were loaded."""
-    clip: FrozenClip | None = None
     corpus: CorpusTexts | None = None
     """What the negatives are from; None: the classes."""
+
+    @cached_property
+    def clip(self) -> FrozenClip | None:
+        """The small CLIP, loaded when first asked for: few lessons encode. None for own videos."""
+        return None if self.preset == OWN else load_clip(SMALL)
 
     @property
     def texts(self) -> CorpusTexts:
@@ -110,11 +127,13 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
     if preset == OWN:
         return stored(root, preset)
     chosen = PRESETS[preset]
-    manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers=workers or local_cores()))
-    clip = load_clip(SMALL)
-    features = extract_features(manifest, clip, root / "features", workers=workers, quiet=quiet)
-    negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
-    return Prepared(root, preset, features, negatives, manifest, clip)
+    with one_at_a_time(root, "prepare", quiet):
+        manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers=workers or local_cores()))
+        features = finished_features(root / "features", manifest, shipped_fingerprint())
+        if features is None:
+            features = extract_features(manifest, load_clip(SMALL), root / "features", workers=workers, quiet=quiet)
+        negatives = mine_to_csv(features, root / "negatives.csv", DEPTH)
+    return Prepared(root, preset, features, negatives, manifest)
 
 
 def stored(root: Path, preset: str) -> Prepared:
@@ -124,6 +143,26 @@ def stored(root: Path, preset: str) -> Prepared:
     corpus = corpus_texts(root / "features", negative_names(mined))
     negatives = load_negatives(mined, ids, corpus.labels, features.labels, features.clip_fingerprint)
     return Prepared(root, preset, features, negatives, corpus=corpus)
+
+
+@contextmanager
+def one_at_a_time(root: Path, name: str, quiet: bool) -> Iterator[None]:
+    """A block that another program under the same root waits for, with a clock: then what it asks for is there."""
+    if not is_main():  # of processes that work together the first waits for all
+        yield
+        return
+    file = root / ".locks" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock, told = FileLock(file), f"another program makes {name}; waiting"
+    with tqdm(desc=told, bar_format="{desc}: {elapsed}", delay=1, leave=False, disable=quiet) as clock:
+        while not lock.is_locked:
+            with suppress(Timeout):
+                lock.acquire(timeout=1)
+            clock.update()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def mine_to_csv(
@@ -208,24 +247,26 @@ def train_and_score(
     name = name or f"{run_name(k, config.negatives)}-seed{seed}"
     folder = prepared.root / "runs" / name
     watch = watch and "val" in set(prepared.features.clips["split"])  # own videos need not have any
-    network = train(
-        model_config,
-        config,
-        prepared.videos("train"),
-        prepared.texts.text_features,
-        folder,
-        negatives=prepared.negatives_of("train"),
-        validation=prepared.videos("val") if watch else None,
-        classes=len(prepared.features.classes),
-        device=device,
-        quiet=quiet,
-    )
-    if (prepared.root / "features").is_dir():  # features that never were on disk have no CLIP to name
-        moved = {"clip": prepared.clip.name} if prepared.clip else {}  # the folder names where it was made
-        write_labels(folder, read_recipe(prepared.root / "features") | moved)
-    videos = prepared.videos(split)
-    logits = predict(network, videos.frame_features, prepared.features.text_features, inference=inference, k=k)
-    scores = score(logits, videos.labels)
-    tested = f"{split}-{inference}" if inference else split
-    scores.to_json(folder / f"scores-{tested}.json", prepared.features.classes)
+    with one_at_a_time(prepared.root, name, quiet):
+        network = train(
+            model_config,
+            config,
+            prepared.videos("train"),
+            prepared.texts.text_features,
+            folder,
+            negatives=prepared.negatives_of("train"),
+            validation=prepared.videos("val") if watch else None,
+            classes=len(prepared.features.classes),
+            device=device,
+            quiet=quiet,
+        )
+        if (prepared.root / "features").is_dir():  # features that never were on disk have no CLIP to name
+            # The features of own videos name where their CLIP was when they were made.
+            moved = {"clip": prepared.clip.name} if prepared.preset == OWN and prepared.clip else {}
+            write_labels(folder, read_recipe(prepared.root / "features") | moved)
+        videos = prepared.videos(split)
+        logits = predict(network, videos.frame_features, prepared.features.text_features, inference=inference, k=k)
+        scores = score(logits, videos.labels)
+        tested = f"{split}-{inference}" if inference else split
+        scores.to_json(folder / f"scores-{tested}.json", prepared.features.classes)
     return Trained(name, folder, network, logits, scores)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mgdmkit.clip.backbone import load_clip
+from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import (
     Features,
     corpus_texts,
@@ -48,9 +48,11 @@ from mgdmkit.training.loop import train
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared(pipeline.Prepared):
-    """A dataset of the paper up to the training; `clip` is None for a source that is features."""
+    """A dataset of the paper up to the training."""
 
     source: Source
+    clip: FrozenClip | None = None
+    """None for a source that is features."""
 
 
 def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Prepared:

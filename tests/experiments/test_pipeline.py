@@ -1,6 +1,8 @@
 """The main job: every step makes what is missing, takes what is there, and names its runs so that they stay apart."""
 
 import json
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -12,8 +14,9 @@ import mgdmkit.experiments.pipeline as module
 import mgdmkit.stickactions.dataset
 import mgdmkit.training.loop
 import mgdmkit.training.pretraining
-from mgdmkit.clip.backbone import FrozenClip
+from mgdmkit.clip.backbone import FrozenClip, load_clip
 from mgdmkit.clip.features import Features, MappedFrames, corpus_texts, load_features
+from mgdmkit.clip.small import shipped_fingerprint
 from mgdmkit.data.cards import DATASETS
 from mgdmkit.experiments.audit import AUDITED, audit
 from mgdmkit.experiments.pipeline import DEPTH, Preset, mine_to_csv, prepare, run_name, train_and_score
@@ -256,3 +259,64 @@ def test_negatives_of_other_features_depth_or_clips_are_replaced(tmp_path):
     ):
         mined = mine_to_csv(features, path, depth)
         assert torch.equal(load_negatives(path, list(features.clips["id"]), features.classes).indices, mined.indices)
+
+
+AT_ONCE = """
+import sys
+import mgdmkit.experiments.pipeline as pipeline
+from mgdmkit.stickactions.dataset import StickActionsConfig
+
+small = StickActionsConfig(train_per_class=1, val_per_class=1, test_per_class=1, size=32, fps=4)
+pipeline.PRESETS["tiny"] = pipeline.Preset(small, {"epochs": 2, "warmup_epochs": 0.0})
+made = []
+for name in ("extract_features", "train"):
+    def of(*args, name=name, real=getattr(pipeline, name), **options):
+        made.append(name)
+        return real(*args, **options)
+    setattr(pipeline, name, of)
+train_epoch = sys.modules["mgdmkit.training.loop"]._train_epoch
+def epoch(*args):
+    made.append("epoch")
+    return train_epoch(*args)
+sys.modules["mgdmkit.training.loop"]._train_epoch = epoch
+if __name__ == "__main__":
+    prepared = pipeline.prepare(sys.argv[1], "tiny", workers=0)
+    scores = pipeline.train_and_score(prepared, k=0, device="cpu").scores
+    print(made.count("extract_features"), made.count("epoch"), scores.top1.value)
+"""
+
+
+def test_of_two_programs_under_one_root_one_works_and_the_other_waits(tmp_path):
+    (tmp_path / "at_once.py").write_text(AT_ONCE)
+    command = [sys.executable, str(tmp_path / "at_once.py"), str(tmp_path / "root")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [program.communicate() for program in both]
+    assert [program.returncode for program in both] == [0, 0], told
+    extracted, epochs, top1 = zip(*(out.split() for out, _ in told), strict=True)
+    assert sorted(extracted) == ["0", "1"] and sorted(epochs) == ["0", "2"] and len(set(top1)) == 1
+    assert sum("another program makes prepare; waiting" in errors for _, errors in told) == 1
+
+
+def test_a_lock_of_a_dead_program_holds_nobody_up(prepared, tmp_path):
+    holder = (
+        f"import os\nfrom mgdmkit.experiments.pipeline import one_at_a_time\n"
+        f"with one_at_a_time(__import__('pathlib').Path({str(tmp_path)!r}), 'x', True):\n    os._exit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", holder]).returncode == 1
+    with module.one_at_a_time(tmp_path, "x", quiet=True):
+        pass
+
+
+def test_features_that_are_there_need_no_clip_and_damaged_ones_do(prepared, root, monkeypatch):
+    monkeypatch.setattr(module, "load_clip", lambda name: pytest.fail("loaded"))
+    again, before = prepare(root, "tiny", workers=0, quiet=True), prepared.features.frame_features[:].clone()
+    assert torch.equal(again.features.frame_features[:], before)
+    monkeypatch.undo()
+    shard = next((root / "features").glob("frames-*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-100] + bytes(100))
+    mended = prepare(root, "tiny", workers=0, quiet=True)
+    assert torch.allclose(mended.features.frame_features[:], before, atol=1e-5)
+
+
+def test_the_fingerprint_of_the_shipped_clip_is_known_without_it():
+    assert shipped_fingerprint() == load_clip("small").fingerprint
