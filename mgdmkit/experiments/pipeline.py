@@ -127,7 +127,7 @@ def prepare(root: Path | str, preset: str = "demo", *, workers: int | None = Non
     if preset == OWN:
         return stored(root, preset)
     chosen = PRESETS[preset]
-    with one_at_a_time(root, "prepare", quiet):
+    with one_at_a_time(root, "clips and features", quiet):
         manifest = read_manifest(generate(root / "stickactions", chosen.dataset, workers=workers or local_cores()))
         features = finished_features(root / "features", manifest, shipped_fingerprint())
         if features is None:
@@ -153,7 +153,7 @@ def one_at_a_time(root: Path, name: str, quiet: bool) -> Iterator[None]:
         return
     file = root / ".locks" / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock, told = FileLock(file), f"another program makes {name}; waiting"
+    lock, told = FileLock(file), f"another program is making {name}; waiting"
     with tqdm(desc=told, bar_format="{desc}: {elapsed}", delay=1, leave=False, disable=quiet) as clock:
         while not lock.is_locked:
             with suppress(Timeout):

@@ -294,7 +294,7 @@ def test_of_two_programs_under_one_root_one_works_and_the_other_waits(tmp_path):
     assert [program.returncode for program in both] == [0, 0], told
     extracted, epochs, top1 = zip(*(out.split() for out, _ in told), strict=True)
     assert sorted(extracted) == ["0", "1"] and sorted(epochs) == ["0", "2"] and len(set(top1)) == 1
-    assert sum("another program makes prepare; waiting" in errors for _, errors in told) == 1
+    assert sum("another program is making clips and features; waiting" in errors for _, errors in told) == 1
 
 
 def test_a_lock_of_a_dead_program_holds_nobody_up(prepared, tmp_path):
