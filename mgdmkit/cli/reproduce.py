@@ -1,7 +1,7 @@
 """`mgdm reproduce`: a table of the paper, or its Figure 5."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,18 +10,6 @@ import tyro
 from mgdmkit.cli.shared import done
 from mgdmkit.replication.options import Options, Runs
 
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-
-
-@dataclass(frozen=True)
-class Asked(Options):
-    """The options as the command line has them: two flags for what the recipes decide where neither is given."""
-
-    quiet: tyro.conf.Suppress[bool] = False
-    grad_checkpointing: Flag = False
-    no_grad_checkpointing: Flag = False
-    """Keep CLIP's activations: a quarter less work, several times the memory."""
-
 
 def _names(options: type) -> set[str]:
     return {field.name for field in fields(options)}
@@ -29,8 +17,8 @@ def _names(options: type) -> set[str]:
 
 CLIPS = {"data", "datasets", "official_split"}
 TAKEN: dict[str, set[str]] = {
-    "tables 1, 2, 3 and 7": CLIPS | _names(Asked),
-    "--dry-run": CLIPS | _names(Asked) | {"tflops"},
+    "tables 1, 2, 3 and 7": CLIPS | _names(Options),
+    "--dry-run": CLIPS | _names(Options) | {"tflops"},
     "tables 4, 5 and 6": set(),
     "--figure 5": CLIPS | _names(Runs) | {"clips"},
 }
@@ -40,12 +28,12 @@ TABLES, DRY_RUN, CITED, FIGURE = TAKEN
 
 def reproduce(
     out: Path,
+    options: Annotated[Options, tyro.conf.arg(name="")],
     table: Literal[1, 2, 3, 4, 5, 6, 7] | None = None,
     figure: Literal[5] | None = None,
     data: tuple[Path, ...] = (),
     datasets: tuple[Literal["ucf101", "hmdb51", "kinetics400"], ...] = (),
     official_split: tuple[Literal[1, 2, 3], ...] = (),
-    asked: Annotated[Asked, tyro.conf.arg(name="")] = Asked(),
     clips: tuple[str, ...] = (),
     dry_run: bool = False,
     tflops: float | None = None,
@@ -80,28 +68,24 @@ def reproduce(
         raise ValueError("give either --table N or --figure 5")
     if dry_run and table not in TABLE_ROWS:
         raise ValueError("--dry-run is for tables 1, 2, 3 and 7; the others take seconds and train nothing")
-    check_counts(seeds=asked.seeds)
+    check_counts(seeds=options.seeds)
     mode = FIGURE if figure else CITED if table not in TABLE_ROWS else DRY_RUN if dry_run else TABLES
-    dataset, values = TABLE_DATASET.get(table), {name: getattr(asked, name) for name in _names(Asked)}
-    given = {name: values[name] for name in values if values[name] != getattr(Asked, name)}
+    dataset = TABLE_DATASET.get(table)
+    given = {name: value for name, value in options.to_dict().items() if value != getattr(Options, name)}
     plain = {"data": data, "datasets": datasets, "official_split": official_split, "clips": clips, "tflops": tflops}
     _refuse_idle(given | {name: value for name, value in plain.items() if value not in ((), None)}, mode, dataset)
     if mode == CITED:
         write_comparison(table, out)
         return done("table", out / f"table{table}.md")
-    kept = values.pop("no_grad_checkpointing")
-    values["grad_checkpointing"] = False if kept else given.get("grad_checkpointing")
-    options, sources = Options(**values), _sources(data, (dataset,) if dataset else datasets, official_split, dry_run)
+    sources = _sources(data, (dataset,) if dataset else datasets, official_split, dry_run)
     if mode == FIGURE:
         return done("figure", figure5(sources, out, options, clips))
     if mode == TABLES:
         reproduce_table(table, sources, out, options)
         return done("table", out / f"table{table}.md")
-    planned: set[str] = set()
-    for source in sources:
-        recipes, again = job_recipes(table, source, options), source.dataset in planned
-        print(plan(table, recipes, source, out, options, tflops=tflops, again=again))
-        planned.add(source.dataset)
+    for i, source in enumerate(sources):
+        again = source.dataset in {earlier.dataset for earlier in sources[:i]}
+        print(plan(table, job_recipes(table, source, options), source, out, options, tflops=tflops, again=again))
     return None
 
 
@@ -141,14 +125,11 @@ def _refuse_idle(given: dict[str, Any], mode: str, dataset: str | None) -> None:
         "pretrained": "clip" not in given and "it goes with --clip",
         "official_split": "data" not in given and "without --data the whole dataset is planned",
         "grad_checkpointing": "frozen" in given and "--frozen trains no image encoder",
-        "no_grad_checkpointing": "frozen" in given and "--frozen trains no image encoder",
         "workers": (features_only or frozen_figure) and "no video is decoded",
         "device": frozen_figure and "nothing is computed that would need one",
     }
     if refused := [f"{_spelt(name)}: {why}" for name, why in reasons.items() if why and name in given]:
         raise ValueError(f"{'; '.join(refused)}. Leave it out")
-    if {"grad_checkpointing", "no_grad_checkpointing"} <= given.keys():
-        raise ValueError("give either --grad-checkpointing or --no-grad-checkpointing")
     if mode == FIGURE and len(given.get("official_split", ())) > 1:
         raise ValueError("--figure 5 shows the runs of one --official-split")
 

@@ -282,6 +282,7 @@ VALUES = {
     "clips": "a",
     "workers": "1",
     "device": "cpu",
+    "grad_checkpointing": "True",
     "tflops": "1",
 }
 MODES = {
@@ -315,13 +316,11 @@ CONDITIONAL = {
     "--table 2 --data m.csv --datasets hmdb51": "--datasets: the table is of hmdb51",
     "--table 2 --data m.csv --pretrained openai": "--pretrained: it goes with --clip",
     "--table 2 --dry-run --official-split 2": "--official-split: without --data",
-    f"{FEATURES} --grad-checkpointing": "--grad-checkpointing: --frozen trains no image encoder",
-    f"{FEATURES} --no-grad-checkpointing": "--no-grad-checkpointing: --frozen trains no image encoder",
+    f"{FEATURES} --grad-checkpointing False": "--grad-checkpointing: --frozen trains no image encoder",
     f"{FEATURES} --workers 2": "--workers: no video is decoded",
     "--figure 5 --data m.csv --frozen --workers 2": "--workers: no video is decoded",
     "--figure 5 --data m.csv --frozen --device cpu": "--device: nothing is computed",
     "--figure 5 --data m.csv --official-split 1 2": "--figure 5 shows the runs of one --official-split",
-    "--table 2 --data m.csv --grad-checkpointing --no-grad-checkpointing": "give either --grad-checkpointing or",
 }
 
 
@@ -354,7 +353,7 @@ COMMON = "--data {root}/m.csv --out {out} --clip {root}/clip --recipes {root}/re
 
 def test_a_small_gpus_options_reach_features_and_fine_tuning(videos, tmp_path):
     command, paths = f"reproduce --table 2 {COMMON}", {"root": videos, "out": tmp_path}
-    more = " --no-grad-checkpointing --precision bf16 --batch-size 2 --corpus own"
+    more = " --grad-checkpointing False --precision bf16 --batch-size 2 --corpus own"
     ended = mgdm(command + more, **paths)
     assert ended.status == 0, ended.err
     made = json.loads((tmp_path / "hmdb51" / "features" / "features.json").read_text(encoding="utf-8"))
@@ -368,7 +367,7 @@ def test_a_small_gpus_options_reach_features_and_fine_tuning(videos, tmp_path):
     assert "- Features computed in bf16." in (tmp_path / "table2.md").read_text(encoding="utf-8")
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    again = mgdm(command + more.replace("--no-grad", "--grad"), **paths)
+    again = mgdm(command + more.replace("False", "True"), **paths)
     assert again.status == 2 and "finetune.grad_checkpointing is False there, True here" in again.err
     fp32 = mgdm(command + " --frozen", **paths)
     assert fp32.status == 2 and "was computed in bf16, and fp32 is wanted here; give --precision bf16" in fp32.err
