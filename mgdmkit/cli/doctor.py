@@ -17,8 +17,6 @@ from typing import Literal
 REINSTALL = "rm -rf .venv && make check, or: pip install -c constraints.txt -e '.[notebooks,dev,site]'"
 ENOUGH_DISK = 2e9  # bytes; `make demo` writes far less, features of a public dataset more
 GREYS = (60, 190)  # the two frames of the test clip
-
-
 Status = Literal["ok", "warn", "fail"]
 
 
@@ -42,9 +40,7 @@ def report() -> list[Check]:
         *guarded("PyAV", decoders, f"No video can be written or read. {REINSTALL}"),
         *guarded("disk", disk),
         *guarded("CLIP weights", weights),
-        *guarded(
-            "Jupyter kernel", kernel, "To open the notebooks: pip install -c constraints.txt -e '.[notebooks]'", "warn"
-        ),
+        *guarded("Jupyter kernel", kernel, "For notebooks: pip install -c constraints.txt -e '.[notebooks]'", "warn"),
     ]
 
 
@@ -160,15 +156,22 @@ def disk() -> Iterator[Check]:
 
 
 def weights() -> Iterator[Check]:
-    """CLIP weights that open_clip would find without a download."""
-    found = [(name, size) for cache in weight_caches() for name, size in clip_weights(cache)]
-    for name, size in found:
+    """CLIP weights that open_clip would find without a download: of the Hugging Face hub, and OpenAI's own files."""
+    from huggingface_hub import constants
+
+    hub, sizes = Path(constants.HF_HUB_CACHE), {}
+    for folder in sorted(hub.glob("models--*")):
+        if "clip" in folder.name.lower():
+            blobs = [blob.stat().st_size for blob in folder.glob("blobs/*") if blob.suffix != ".incomplete"]
+            sizes[folder.name.removeprefix("models--").replace("--", "/")] = sum(blobs)
+    sizes |= {str(path): path.stat().st_size for path in sorted(Path.home().glob(".cache/clip/*")) if path.is_file()}
+    found = {name: size for name, size in sizes.items() if size > 1e6}  # less is a configuration without weights
+    for name, size in found.items():
         yield Check("CLIP weights", "ok", f"{name}, {size / 1e6:.0f} MB")
     if not found:
         yield Check("CLIP weights", "ok", "none in the caches; the demo takes the small CLIP that comes with the kit")
-    for cache in weight_caches():
-        for path in cache.glob("models--*/blobs/*.incomplete"):
-            yield Check("CLIP weights", "warn", f"{path} is half downloaded", "Delete it, or repeat the download.")
+    for path in hub.glob("models--*/blobs/*.incomplete"):
+        yield Check("CLIP weights", "warn", f"{path} is half downloaded", "Delete it, or repeat the download.")
 
 
 def kernel() -> Iterator[Check]:
@@ -194,25 +197,6 @@ def write_clip(path: Path) -> None:
             frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), grey, np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-def weight_caches() -> list[Path]:
-    """The folders where Hugging Face, OpenAI's CLIP and torch hub keep weights."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or cache / "huggingface") / "hub"
-    torch_hub = Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
-    return [Path(hub).expanduser(), Path.home() / ".cache" / "clip", torch_hub.expanduser()]
-
-
-def clip_weights(cache: Path) -> Iterator[tuple[str, int]]:
-    """(name, bytes) of the CLIP weights in one cache: repositories of the hub, or single files."""
-    for path in sorted(cache.glob("*")):
-        if path.is_dir() and path.name.startswith("models--") and "clip" in path.name.lower():
-            size = sum(blob.stat().st_size for blob in path.glob("blobs/*") if blob.suffix != ".incomplete")
-            if size > 1e6:  # less is a configuration without weights
-                yield path.name.removeprefix("models--").replace("--", "/"), size
-        elif path.is_file() and (cache.name == "clip" or "clip" in path.name.lower()):
-            yield str(path), path.stat().st_size
 
 
 def _installed(name: str, wanted: object, extra: str) -> Check:
