@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 import tyro
 
@@ -83,11 +84,15 @@ def main() -> None:
             sys.exit(f"stopped{': ' if str(stop) else ''}{stop}; the same command continues")
         except Exception as error:  # not in the clause: what it imports takes seconds, which --help need not wait for
             message = _out_of_memory(error) or _system_says(error)
-            message = message or (str(error) if isinstance(error, _user_errors()) else None)
-            if message is None:
+            ours = type(error).__module__.startswith("mgdmkit.")  # each of these says what to do
+            if not (message or ours or isinstance(error, (ValueError, OSError))):
                 raise
-            print(f"mgdm: {message}{_more_like_it(error)}", file=sys.stderr)
-            sys.exit(2)
+            _refuse(f"{message or error}{_more_like_it(error)}")
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"mgdm: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _run() -> None:
@@ -95,8 +100,7 @@ def _run() -> None:
     if asked and not asked.startswith("-") and asked not in COMMANDS:
         near = difflib.get_close_matches(asked, COMMANDS, n=1, cutoff=0.5)
         did = f"did you mean `mgdm {near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
-        print(f"mgdm: there is no command {asked!r}; {did}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(f"there is no command {asked!r}; {did}")
     _refuse_missing(sys.argv[2:])
     for name, command in COMMANDS.items():
         # The list of all commands has their first paragraphs, the help of each all of it.
@@ -118,8 +122,7 @@ def _refuse_missing(words: Sequence[str]) -> None:
         return
     for option, path in pairwise(words):
         if option in INPUTS and not Path(path).exists():
-            print(f"mgdm: {INPUTS[option].format(path)}", file=sys.stderr)
-            sys.exit(2)
+            _refuse(INPUTS[option].format(path))
 
 
 def _run_together() -> None:
@@ -159,9 +162,7 @@ def _out_of_memory(error: Exception) -> str | None:
     from mgdmkit.runs.folder import cause, lacks_memory
 
     # As the system does where memory runs out; of an error in a worker torch says "in DataLoader worker process".
-    if isinstance(error, BrokenExecutor) or (
-        isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
-    ):
+    if isinstance(error, BrokenExecutor) or "DataLoader worker (pid" in str(error):
         fewer = "--only with one lesson" if sys.argv[1] == "notebooks" else "--workers 1"
         return f"a worker process was killed, most likely because memory ran out ({cause(error)}); try {fewer}"
     if not lacks_memory(error):
@@ -186,14 +187,11 @@ CURES = {
 
 def _system_says(error: Exception) -> str | None:
     """Path, cause and cure of an error of the system; None for any other."""
+    if "unable to write to file </torch" in str(error):
+        return "no space left on /dev/shm, through which processes pass pictures; try --workers 1"
     if not isinstance(error, OSError) or error.errno not in CURES:
-        if "unable to write to file </torch" in str(error):
-            return "no space left on /dev/shm, through which processes pass pictures; try --workers 1"
         return None
-    path = error.filename2 or error.filename
-    if isinstance(path, bytes):
-        path = os.fsdecode(path)
-    return f"{path or sys.argv[1]}: {CURES[error.errno]}"
+    return f"{error.filename2 or error.filename or sys.argv[1]}: {CURES[error.errno]}"
 
 
 def _more_like_it(error: Exception) -> str:
@@ -206,13 +204,3 @@ def _more_like_it(error: Exception) -> str:
         ". `mgdm manifest csv --manifest MANIFEST --probe --out NEW.csv` lists all clips like it, and writes a "
         "manifest without them"
     )
-
-
-def _user_errors() -> tuple[type[Exception], ...]:
-    from mgdmkit.cli.headless import NotebookError
-    from mgdmkit.clip.backbone import ClipWeightsError
-    from mgdmkit.data.video import VideoError
-    from mgdmkit.runs.folder import FolderError
-    from mgdmkit.training.optim import Diverged
-
-    return (ValueError, OSError, ClipWeightsError, Diverged, FolderError, NotebookError, VideoError)
