@@ -8,19 +8,15 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mgdmkit.cli.shared import done
-from mgdmkit.replication.options import Options, Runs
-
-
-def _names(options: type) -> set[str]:
-    return {field.name for field in fields(options)}
-
+from mgdmkit.replication.options import Options
 
 CLIPS = {"data", "datasets", "official_split"}
+ALL = CLIPS | {field.name for field in fields(Options)}
 TAKEN: dict[str, set[str]] = {
-    "tables 1, 2, 3 and 7": CLIPS | _names(Options),
-    "--dry-run": CLIPS | _names(Options) | {"tflops"},
+    "tables 1, 2, 3 and 7": ALL,
+    "--dry-run": ALL | {"tflops"},
     "tables 4, 5 and 6": set(),
-    "--figure 5": CLIPS | _names(Runs) | {"clips"},
+    "--figure 5": CLIPS | {"clips", "frozen", "corpus", "recipes", "workers", "device"},
 }
 """What the command does -> the options that this takes; any other is refused."""
 TABLES, DRY_RUN, CITED, FIGURE = TAKEN
@@ -110,11 +106,7 @@ def _sources(data: Sequence[Path], names: Sequence[str], splits: Sequence[int], 
 
 
 def _refuse_idle(given: dict[str, Any], mode: str, dataset: str | None) -> None:
-    """`ValueError` for an option that would do nothing here.
-
-    Args:
-        dataset: the only one of the table, where it has one.
-    """
+    """`ValueError` for an option that would do nothing here; `dataset` is the table's, where it has one alone."""
     if idle := sorted(given.keys() - TAKEN[mode]):
         where = ", ".join(other for other, taken in TAKEN.items() if idle[0] in taken)
         raise ValueError(f"{_spelt(idle[0])} has no effect with {mode}, only with {where}; leave it out")

@@ -116,12 +116,8 @@ def _clips_of(folder: Path) -> str:
     """What to give instead of a folder."""
     from mgdmkit.data.manifest import is_clip
 
-    found = sorted(path.suffix for path in filter(is_clip, folder.glob("*")))
-    inner = sorted({path.parent for path in filter(is_clip, folder.glob("*/*"))})
-    give = f"give its clips: {folder}/*{max(found, key=found.count)}" if found else "it holds no clip"
-    if inner and not found:
-        give = f"its clips lie in folders, such as {inner[0]}; give {inner[0]}/*"
-    return f"{folder} is a folder; {give}"
+    found = next(filter(is_clip, sorted(folder.glob("*")) + sorted(folder.glob("*/*"))), None)
+    return f"{folder} is a folder; " + (f"give clips: {found.parent}/*{found.suffix}" if found else "it holds no clip")
 
 
 def predict(

@@ -6,7 +6,6 @@ discriminated ones. `plots.split_similarity` says what the two axes are, and not
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +19,7 @@ from mgdmkit.clip.features import read_recipe as read_features_recipe
 from mgdmkit.data.cards import dataset_card
 from mgdmkit.files import write_text_atomic
 from mgdmkit.mining import mine_negatives
-from mgdmkit.replication.options import Runs
+from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET, Recipe, read_recipe
 from mgdmkit.replication.rows import run_folder, scored_features
 from mgdmkit.replication.sources import Source
@@ -30,7 +29,7 @@ from mgdmkit.runs.trained import load_model
 PANELS = ("raw text", "discriminated text")
 
 
-def figure5(sources: Sequence[Source], out: Path, options: Runs, clips: Sequence[str] = ()) -> Path:
+def figure5(sources: Sequence[Source], out: Path, options: Options, clips: Sequence[str] = ()) -> Path:
     """Draw `out/figure5.png` and `.svg` and write its points to `out/figure5.csv`.
 
     Args:
@@ -88,14 +87,14 @@ def vectors(run: Path, frames: Tensor, texts: Tensor) -> tuple[Tensor, Tensor, T
     return output.video_features[0], texts, output.text_features[:, 0]
 
 
-def _finished(recipe: Recipe, source: Source, out: Path, options: Runs) -> Path:
+def _finished(recipe: Recipe, source: Source, out: Path, options: Options) -> Path:
     run = run_folder(recipe, source.official_split, out / source.dataset, options.training, seed=0)
     if not (run / "model.safetensors").is_file():
         raise FolderError(f"{run} holds no finished run; train it with `{_command(source, out, options)}`")
     return run
 
 
-def _command(source: Source, out: Path, options: Runs) -> str:
+def _command(source: Source, out: Path, options: Options) -> str:
     """What trains the missing run, with all that was given here, and the CLIP of the features that are there."""
     table = next(number for number, dataset in TABLE_DATASET.items() if dataset == source.dataset)
     given = {"--table": table, "--rows": FULL, "--data": source.path, "--out": out}
@@ -108,8 +107,7 @@ def _command(source: Source, out: Path, options: Runs) -> str:
     return shlex.join(["mgdm", "reproduce", *words, *["--frozen"] * options.frozen])
 
 
-def _features(recipe: Recipe, source: Source, out: Path, run: Path, options: Runs) -> Features:
+def _features(recipe: Recipe, source: Source, out: Path, run: Path, options: Options) -> Features:
     if not options.frozen:
         return scored_features(run, recipe, source, options)
-    features = load_features(source.features_folder(out / source.dataset))
-    return replace(features, clips=features.clips.assign(split=list(source.table["split"]))).split(recipe.scored)
+    return source.in_force(load_features(source.features_folder(out / source.dataset))).split(recipe.scored)

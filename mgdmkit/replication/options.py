@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import Suppress
-
 from mgdmkit.config import Config
 
 
 @dataclass(frozen=True)
-class Runs(Config):
-    """Which runs, and what their clips are read with."""
+class Options(Config):
+    """How rows are trained. What None leaves as it is in the recipes changes them, see `Recipe.changed`."""
 
     frozen: bool = False
     """Leave CLIP as it is and train on cached features; without it CLIP is also trained, as in the paper."""
@@ -24,18 +22,6 @@ class Runs(Config):
     """Processes that decode; one per core, at most 8, when not given."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
-    quiet: Suppress[bool] = False
-    """No progress is shown."""
-
-    @property
-    def training(self) -> str:
-        return "frozen" if self.frozen else "fine-tuned"
-
-
-@dataclass(frozen=True)
-class Options(Runs):
-    """How rows are trained. What None leaves as it is in the recipes changes them, see `Recipe.changed`."""
-
     rows: tuple[str, ...] = ()
     """Only these rows, such as 0 3-top; all of them when not given."""
     seeds: int = 1
@@ -56,3 +42,7 @@ class Options(Runs):
     features in fp32. Fine-tuned runs are scored in fp32."""
     grad_checkpointing: bool | None = None
     """Compute CLIP's activations twice, as the recipes do; False: a quarter less work, several times the memory."""
+
+    @property
+    def training(self) -> str:
+        return "frozen" if self.frozen else "fine-tuned"

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from mgdmkit.config import Config, FineTuneConfig, MGDMConfig, TrainConfig, check_choice, check_counts
 from mgdmkit.data.cards import DATASETS, REINSTALL
-from mgdmkit.replication.options import Runs
+from mgdmkit.replication.options import Options
 from mgdmkit.resources import resource
 from mgdmkit.runs.folder import flat
 
@@ -98,7 +98,7 @@ class Recipe(Config):
         """What the paper prints for this row in one of its tables."""
         return self.paper.get(f"table{table}")
 
-    def changed(self, options: Runs) -> Self:
+    def changed(self, options: Options) -> Self:
         """The recipe with those of the options in it that are not None; `ValueError` for what no recipe may have."""
         given = {name: value for name, value in options.to_dict().items() if value is not None}
 

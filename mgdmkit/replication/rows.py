@@ -37,7 +37,7 @@ from mgdmkit.experiments.pipeline import DEPTH, OWN, mine_to_csv
 from mgdmkit.files import write_text_atomic
 from mgdmkit.inference import predict
 from mgdmkit.mining import zero_shot_logits
-from mgdmkit.replication.options import Options, Runs
+from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
 from mgdmkit.replication.settings import UNTRAINED, exclusions, features_precision, record_settings
 from mgdmkit.replication.sources import Source
@@ -70,13 +70,13 @@ def prepare(source: Source, recipe: Recipe, root: Path, options: Options) -> Pre
                 f"{folder} was made by the CLIP {made['clip']} {made['pretrained'] or ''}, the recipe's is "
                 f"{recipe.clip} {recipe.pretrained or ''}; make features anew with `mgdm features`"
             )
-        features = load_features(folder, source.official_split)
+        features = load_features(folder)
     else:
         clip = load_clip(recipe.clip, recipe.pretrained, options.device, precision=features_precision(recipe))
         every = read_manifest(source.path)  # as it is: one folder serves all official splits
         asked = {"frames": recipe.model.frames, "prompt": recipe.prompt}
-        features = extract_features(every, clip, folder, **asked, workers=options.workers, quiet=options.quiet)
-        features = replace(features, clips=features.clips.assign(split=list(source.table["split"])))
+        features = extract_features(every, clip, folder, **asked, workers=options.workers)
+    features = source.in_force(features)
     labels = mining_corpus(features.classes, corpus_labels(recipe.corpus))
     with main_first():
         if missing_texts(folder, labels):
@@ -158,7 +158,6 @@ def _run_frozen(recipe: Recipe, prepared: Prepared, folder: Path, options: Optio
         classes=C,
         official_split=prepared.source.official_split,
         device=options.device,
-        quiet=options.quiet,
     )
     if is_main():
         write_labels(folder, read_recipe(prepared.source.features_folder(prepared.root)))
@@ -179,16 +178,15 @@ def _run_finetuned(recipe: Recipe, prepared: Prepared, folder: Path, options: Op
         prompt=recipe.prompt,
         workers=options.workers,
         device=options.device,
-        quiet=options.quiet,
     )
     cached = scored_features(folder, recipe, prepared.source, options)
     return map_rows(lambda frames: predict(network.mgdm, frames, cached.text_features), cached.frame_features)
 
 
-def scored_features(run: Path, recipe: Recipe, source: Source, options: Runs) -> Features:
+def scored_features(run: Path, recipe: Recipe, source: Source, options: Options) -> Features:
     """Of the clips that are scored, as the CLIP of a fine-tuned run sees them."""
     clips = source.manifest(recipe.scored)
-    return finetuned_features(run, clips, workers=options.workers, device=options.device, quiet=options.quiet)
+    return finetuned_features(run, clips, workers=options.workers, device=options.device)
 
 
 def score_zero_shot(prepared: Prepared, recipe: Recipe) -> None:

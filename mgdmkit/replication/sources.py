@@ -4,12 +4,12 @@ They come as a manifest, or as a folder of features, which is enough where CLIP 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from mgdmkit.clip.features import read_recipe
+from mgdmkit.clip.features import Features, read_clips, read_recipe
 from mgdmkit.data.cards import DATASETS, classes_by_spelling, dataset_card, dataset_classes
 from mgdmkit.data.corpus import normalise
 from mgdmkit.data.manifest import Manifest, ManifestError, official_splits, read_manifest, take_official_split
@@ -46,6 +46,10 @@ class Source:
     def features_folder(self, root: Path) -> Path:
         """Where its features are, or will be made, if what is made of it lies under `root`."""
         return self.path if self.is_features else root / "features"
+
+    def in_force(self, features: Features) -> Features:
+        """The features of all its clips with `split` as the official split in force has it."""
+        return replace(features, clips=features.clips.assign(split=list(self.table["split"])))
 
     def count(self, split: str) -> int:
         """Clips of a split."""
@@ -86,15 +90,14 @@ def open_sources(path: Path, dataset: str | None = None, splits: Iterable[int] =
             taken as it is.
     Raises:
         FileNotFoundError: with the command that makes the manifest of this dataset.
-        ManifestError, FolderError: as `read_manifest` and `load_features`.
+        ManifestError, FolderError: as `read_manifest` and `read_clips`.
         ValueError: for labels that are not the dataset's, or of more than one dataset.
     """
     if not path.exists():
         command = manifest_command(dataset, path)
         raise FileNotFoundError(f"no manifest and no features at {path}; make a manifest with `{command}`")
     if path.is_dir():
-        classes = tuple(read_recipe(path)["classes"])
-        table = pd.read_csv(path / "clips.csv", dtype=str, keep_default_na=False)
+        table, classes = read_clips(path), tuple(read_recipe(path)["classes"])
     else:
         manifest = read_manifest(path)
         table, classes = manifest.table, manifest.classes

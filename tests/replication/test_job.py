@@ -37,7 +37,7 @@ from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.trained import load_model, read_run
 from mgdmkit.training.finetuning import is_finetuned
 
-FROZEN = Options(frozen=True, device="cpu", quiet=True)
+FROZEN = Options(frozen=True, device="cpu")
 SPLIT1, SPLIT2 = (
     ("train", "train", "test", "train", "train", "test"),
     ("test", "train", "train", "train", "train", "train"),

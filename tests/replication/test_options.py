@@ -24,7 +24,7 @@ from mgdmkit.replication.tables import results, write_comparison
 from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.trained import read_run
 
-FROZEN = Options(frozen=True, device="cpu", quiet=True)
+FROZEN = Options(frozen=True, device="cpu")
 SPLITS = {
     "split1": ("train", "train", "test", "train", "train", "test"),
     "split2": ("test", "train", "train", "train", "train", "train"),
@@ -291,7 +291,7 @@ MODES = {
     CITED: "--table 5",
     FIGURE: "--figure 5 --data none.csv",
 }
-OPTIONS = set.union(*TAKEN.values()) - {"quiet"}
+OPTIONS = set.union(*TAKEN.values())
 IDLE = [(name, mode) for mode in MODES for name in sorted(OPTIONS - TAKEN[mode])]
 
 
