@@ -36,13 +36,19 @@ class Run:
 
         return read_corpus(self.corpus).labels if self.corpus else negative_names(self.mined) if self.mined else ()
 
-    def check_mined(self, training: TrainConfig, features: Path | str) -> None:
-        """`ValueError` with the command that mines what is missing."""
+    def check_negatives(self, training: TrainConfig, labels: int, classes: int, features: Path | str) -> None:
+        """`ValueError` with the command that mines what is missing: any negatives, or labels for k of them."""
         if self.mined is None and training.k and training.negatives != "random":
             out = features.parent / "negatives.csv" if isinstance(features, Path) else "NEGATIVES.csv"
             raise ValueError(
                 f"k={training.k} {training.negatives} negatives need mined ones: give --mined {out}, made by "
                 f"`mgdm mine --features {features} --out {out}`"
+            )
+        if training.k >= labels:
+            what, others = "classes" if labels == classes else "labels", "other" if labels == 2 else "others"
+            raise ValueError(
+                f"k={training.k}: {labels} {what} have {labels - 1} {others}; give --k {labels - 1} or less, or mine "
+                f"more labels: `mgdm mine --features {features} --corpus CORPUS --out NEW.csv`"
             )
 
     def negatives(self, ids: Sequence[str], labels: Sequence[str], own, clip_fingerprint: str | None):
@@ -78,9 +84,8 @@ def train_features(features: Path, run: Common, model: Flat[MGDMConfig], trainin
     for field, own in (("dim", D), ("frames", T)):
         if getattr(model, field) not in (own, getattr(MGDMConfig(), field)):
             raise ValueError(f"--{field} {getattr(model, field)}: the features have {own}; leave --{field} out")
-    run.check_mined(training, features)
     texts = corpus_texts(features, run.labels())
-    _check_k(training, len(texts.labels), len(cached.classes), features)
+    run.check_negatives(training, len(texts.labels), len(cached.classes), features)
     videos = {name: Videos(part.frame_features, part.labels) for name, part in parts.items()}
     train(
         replace(model, frames=T).for_backbone(D, cached.logit_scale),
@@ -136,13 +141,12 @@ def train_clips(
     backbone = load_clip(clip, pretrained, device=run.device)
     if model.dim not in (backbone.dim, MGDMConfig().dim):
         raise ValueError(f"--dim {model.dim}: this CLIP has {backbone.dim}; leave --dim out")
-    run.check_mined(training, "FEATURES")
     split = partial(read_manifest, manifest, official_split=run.official_split)
     every = split().table
     clips, validation = split("train"), split("val") if "val" in set(every["split"]) else None
     corpus = run.labels()
     labels = mining_corpus(clips.classes, corpus)
-    _check_k(training, len(labels), len(clips.classes), "FEATURES")
+    run.check_negatives(training, len(labels), len(clips.classes), "FEATURES")
     finetune(
         model.for_backbone(backbone.dim, backbone.logit_scale),
         training,
@@ -160,16 +164,6 @@ def train_clips(
     )
     tested = "test" in set(every["split"])
     done("run", run.out, *(("evaluate", "--manifest", manifest, "--run", run.out) if tested else ()))
-
-
-def _check_k(training: TrainConfig, labels: int, classes: int, features: Path | str) -> None:
-    """`ValueError` where there are not k other labels."""
-    if training.k >= labels:
-        what, others = "classes" if labels == classes else "labels", "other" if labels == 2 else "others"
-        raise ValueError(
-            f"k={training.k}: {labels} {what} have {labels - 1} {others}; give --k {labels - 1} or less, or mine more "
-            f"labels: `mgdm mine --features {features} --corpus CORPUS --out NEW.csv`"
-        )
 
 
 def _unchecked(config: Config) -> Config:

@@ -68,7 +68,7 @@ def _name(row: str) -> str:
 
 def _shown(figure: float | None, digits: int) -> str:
     """Nothing where the paper prints nothing or no run is finished."""
-    return "" if figure is None or pd.isna(figure) else f"{figure:.{digits}f}"
+    return "" if pd.isna(figure) else f"{figure:.{digits}f}"
 
 
 def _top1(line: Line) -> str:
@@ -100,12 +100,9 @@ def _mean_cells(line: Line) -> list[str]:
 
 def _notes(section: Sequence[Line]) -> list[str]:
     done = [line for line in section if line["N"] and line["row"] != "zero-shot"]
-    unlike = _distinct(done, "unlike_the_paper")
-    notes = [f"- **Not comparable with the paper's figures:** {text}." for text in unlike]
+    notes = _caveats(done, "the paper's figures")
     if "frozen" in _distinct(done, "training"):
         notes.append("- CLIP is frozen here and trained in the paper; its figures stand beside for orientation.")
-    notes += _notes_by_row(done, "batch_note", "")
-    notes += _notes_by_row(done, "unlike_the_recipe", UNLIKE)
     if clips := _distinct(done, "clip"):
         notes.append(f"- CLIP: {', '.join(clips)}.")
     if "splits" in section[0]:
@@ -115,6 +112,13 @@ def _notes(section: Sequence[Line]) -> list[str]:
     if any(line["seeds"] > 1 for line in done):
         notes.append("- Top-1 of several seeds: mean ± sample standard deviation; the interval is that of N videos.")
     return notes
+
+
+def _caveats(done: Sequence[Line], others: str) -> list[str]:
+    """What keeps our figures from being compared with others, or explains a difference."""
+    notes = [f"- **Not comparable with {others}:** {text}." for text in _distinct(done, "unlike_the_paper")]
+    notes += _notes_by_row(done, "batch_note", "")
+    return notes + _notes_by_row(done, "unlike_the_recipe", UNLIKE)
 
 
 def _notes_by_row(done: Sequence[Line], column: str, before: str, *, but: str = "") -> list[str]:
@@ -136,10 +140,7 @@ def comparison_page(table: int, lines: Sequence[Line]) -> str:
         given = line["method"], line["pretraining"], line["input"].replace("^2", "²")
         cells.append([*given, _shown(line["top1"], 1), _shown(line["top5"], 1), _interval(line), _shown(line["N"], 0)])
     ours = [line for line in lines if line["N"]]
-    notes = ["- The figures of all methods without N are cited from the paper."]
-    notes += [f"- **Not comparable with the others:** {text}." for text in _distinct(ours, "unlike_the_paper")]
-    notes += _notes_by_row(ours, "batch_note", "ours: ")
-    notes += _notes_by_row(ours, "unlike_the_recipe", f"ours: {UNLIKE}")
+    notes = ["- The figures of all methods without N are cited from the paper.", *_caveats(ours, "the others")]
     if not ours:
         command = f"mgdm reproduce --table {table - 3} --rows {FULL} --data FILE --out FOLDER"
         notes.append(f"- No run of ours yet: `{command}` makes one.")

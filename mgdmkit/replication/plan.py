@@ -17,6 +17,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 
 from mgdmkit.clip.features import clips_done
 from mgdmkit.clip.later import open_clip
+from mgdmkit.clip.small import SMALL
 from mgdmkit.clip.weights import activation_doubt, openai_download
 from mgdmkit.config import MGDMConfig
 from mgdmkit.data.cards import dataset_card
@@ -102,7 +103,7 @@ def _missing_weights(clip: str, pretrained: str | None) -> list[str]:
     """As `load_clip` would look for them, but without loading or downloading anything."""
     if doubt := activation_doubt(clip, pretrained):
         return [f"to be decided: {doubt}"]
-    if Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()):
+    if clip == SMALL or Path(clip).is_dir() or (pretrained and Path(pretrained).is_file()):
         return []
     tag = open_clip.get_pretrained_cfg(clip, pretrained) if pretrained and clip in open_clip.list_models() else None
     if not tag:
@@ -153,26 +154,22 @@ def _clip_gmac(clip: str, frames: int) -> pd.Series:
 
 
 class Cost(NamedTuple):
-    """Of what is left to do of one piece of work."""
+    """Of what is left to do of one piece of work; `states` are those of its runs: finished, begun or to run."""
 
     name: str
-    pmac: float
-    """1e15 multiply-adds."""
-    decoded: int
-    """Clips that are read."""
+    pmac: float  # 1e15 multiply-adds
+    decoded: int  # clips that are read
     states: str = ""
-    """Of its runs: finished, begun or to run."""
 
 
 def _encoding(source: Source, recipe: Recipe, out: Path) -> Cost:
     """Features of the clips that have none yet, and the texts of the corpus."""
-    name = "features of all clips"
-    if source.is_features:
-        return Cost(name, 0.0, 0)
-    labels = mining_corpus(source.classes, corpus_labels(recipe.corpus))
-    gmac = _clip_gmac(recipe.clip, recipe.model.frames)
-    left = len(source.table) - clips_done(out / recipe.dataset / "features", len(source.table))
-    return Cost(name, (gmac["image encoder"] * left + gmac["text encoder"] * len(labels) * (left > 0)) / 1e6, left)
+    left, gmac = 0, _clip_gmac(recipe.clip, recipe.model.frames)
+    if not source.is_features:
+        left = len(source.table) - clips_done(out / recipe.dataset / "features", len(source.table))
+    texts = len(mining_corpus(source.classes, corpus_labels(recipe.corpus))) if left else 0
+    pmac = (gmac["image encoder"] * left + gmac["text encoder"] * texts) / 1e6
+    return Cost("features of all clips", pmac, left)
 
 
 def _training(source: Source, recipe: Recipe, out: Path, clips: dict[str, int], options: Options) -> Cost:

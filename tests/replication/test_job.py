@@ -368,6 +368,8 @@ def test_the_plan_names_missing_clips_and_weights_and_halves_hours_with_twice_th
     unknown = Recipe.from_dict({**unknown.to_dict(), "clip": str(tmp_path / "clip"), "pretrained": None})
     text = plan(2, [unknown], source, tmp_path, Options())
     assert "is neither there nor known" in text and "no estimate of the cost" in text
+    shipped = Recipe.from_dict({**unknown.to_dict(), "clip": "small"})
+    assert "'small'" not in plan(2, [shipped], source, tmp_path, Options()).partition("no estimate")[0]
     with pytest.raises(ValueError, match="tflops must be positive"):
         plan(2, recipes, source, tmp_path, Options(), tflops=0)
 

@@ -108,7 +108,7 @@ def test_a_note_stands_in_the_cited_tables_too(hmdb, recipes, tmp_path):
     reproduce_table(2, open_sources(hmdb), tmp_path, replace(FROZEN, rows=("7-top",), recipes=recipes))
     write_comparison(5, tmp_path)
     page = (tmp_path / "table5.md").read_text(encoding="utf-8")
-    assert "- Ours: batches of 8 videos, 256 in the" in page
+    assert "- Batches of 8 videos, 256 in the paper: " in page
 
 
 def test_all_that_other_recipes_change_is_told_in_every_table(hmdb, tmp_path):
