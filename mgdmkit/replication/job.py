@@ -15,10 +15,17 @@ from mgdmkit.clip.features import read_recipe
 from mgdmkit.clip.weights import check_folder
 from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import Recipe, table_recipes
-from mgdmkit.replication.rows import prepare, run_row, score_zero_shot
-from mgdmkit.replication.settings import check_settings, features_precision
+from mgdmkit.replication.rows import (
+    exclusions,
+    features_precision,
+    prepare,
+    record_settings,
+    run_row,
+    score_zero_shot,
+)
 from mgdmkit.replication.sources import Source
 from mgdmkit.replication.tables import write_table
+from mgdmkit.runs.folder import FolderError, read_json
 from mgdmkit.runs.processes import barrier, is_main
 
 
@@ -70,3 +77,29 @@ def check_job(source: Source, recipes: Sequence[Recipe], out: Path, options: Opt
         raise ValueError(f"{source.path} holds features; fine-tuning needs the manifest of the videos, or add --frozen")
     source.check_splits(recipes[0].scored)
     check_settings(out / recipes[0].dataset, recipes, options)
+
+
+def check_settings(root: Path, recipes: Sequence[Recipe], options: Options) -> None:
+    """`FolderError` when `root` does not go with these rows: runs with other settings, features, or exclusions.
+
+    Seeds and official splits of a row are averaged, and the rows of a dataset share their negatives.
+    """
+    features, precision = root / "features", features_precision(recipes[0])
+    made = read_recipe(features)["precision"] if (features / "features.json").is_file() else precision
+    if made != precision:
+        cure = f"give --precision {made} or another --out"
+        raise FolderError(f"{features} was computed in {made}, and {precision} is wanted here; {cure}")
+    excluded, asked = exclusions(options.exclude), {recipe.row: recipe for recipe in recipes}
+    for path in sorted(root.glob("runs/*/row.json")):
+        keys = ("corpus", "exclude", "training", "row")
+        held = read_json(path, f"delete {path.parent} and give the command again: it trains this row anew", keys)
+        if held["corpus"] != list(recipes[0].corpus):
+            continue  # its negatives and its runs are kept apart
+        if held["exclude"] != excluded:
+            raise FolderError(
+                f"{path.parent} was trained with other exclusions ({held['exclude']}) than are given here "
+                f"({excluded}), and the rows of a folder share their negatives; give the same --exclude, or "
+                f"another --out"
+            )
+        if held["training"] == options.training and held["row"] in asked:
+            record_settings(path.parent, asked[held["row"]], options)

@@ -5,6 +5,7 @@ ROOT/negatives-<corpus>.csv                        mined in the recipes' corpus
 ROOT/runs/<training>-<split>-<corpus>-<row>-.../   one run, with row.json, and result.json once it is scored
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from mgdmkit.clip.later import open_clip
 from mgdmkit.clip.small import SMALL
 from mgdmkit.clip.weights import base_name
 from mgdmkit.data.cards import dataset_classes
-from mgdmkit.data.corpus import label_list, mining_corpus, union
+from mgdmkit.data.corpus import label_list, mining_corpus, normalise, union
 from mgdmkit.data.exclusions import locate, read_exclusions
 from mgdmkit.data.manifest import read_manifest
 from mgdmkit.evaluation.recognizer import write_labels
@@ -39,11 +40,14 @@ from mgdmkit.inference import predict
 from mgdmkit.mining import zero_shot_logits
 from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import Recipe, unlike_the_kit
-from mgdmkit.replication.settings import UNTRAINED, exclusions, features_precision, record_settings
 from mgdmkit.replication.sources import Source
+from mgdmkit.runs.folder import claim
 from mgdmkit.runs.processes import is_main, main_first, map_rows, world_size
 from mgdmkit.training.finetuning import finetune, finetuned_features
 from mgdmkit.training.loop import train
+
+UNTRAINED = "untrained"
+"""Of frozen CLIP's own scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,11 @@ def _is_another_clip(made: dict[str, Any], recipe: Recipe) -> bool:
     return one != other or len(tags) > 1
 
 
+def features_precision(recipe: Recipe) -> str:
+    """What frozen CLIP computes in: the training's precision, fp32 where that is left to the device."""
+    return "fp32" if recipe.train.precision == "auto" else recipe.train.precision
+
+
 def corpus_labels(datasets: Sequence[str]) -> tuple[str, ...]:
     """The union of the datasets' label lists."""
     return union(*(label_list((row.label for row in dataset_classes(name)), name) for name in datasets)).labels
@@ -133,6 +142,22 @@ def run_row(recipe: Recipe, prepared: Prepared, seed: int, options: Options) -> 
     }
     _write_result(folder, logits, recipe, prepared, options.training, own)
     return folder
+
+
+def record_settings(run: Path, recipe: Recipe, options: Options) -> None:
+    """Write a run's `row.json`: all that decides it but seed, split and data. `FolderError` where it says otherwise."""
+    shared = {"training": options.training, "exclude": exclusions(options.exclude), "processes": world_size()}
+    made = recipe.in_force(frozen=options.frozen) | shared
+    claim(run / "row.json", made, ignore=("clip", "pretrained"))  # may move, the fingerprint in config.json may not
+
+
+def exclusions(paths: Sequence[Path]) -> str:
+    """What was decided to exclude, "none" or a count and a checksum: of the decisions, wherever their files lie."""
+    pairs = [(sorted((normalise(e.label_a), normalise(e.label_b))), e.clip) for e in read_exclusions(*paths)]
+    if not pairs:
+        return "none"
+    digest = hashlib.sha256(json.dumps(sorted(pairs)).encode()).hexdigest()[:16]
+    return f"pairs: {len(pairs)}, sha256: {digest}"
 
 
 def batch_note(recipe: Recipe) -> str:

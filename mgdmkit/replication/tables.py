@@ -18,7 +18,7 @@ from mgdmkit.evaluation.scores import wilson
 from mgdmkit.files import write_text_atomic
 from mgdmkit.replication.pages import Line, comparison_page, kind_name, table_page
 from mgdmkit.replication.recipes import FULL, TABLE_DATASET, Printed, table_recipes
-from mgdmkit.replication.settings import UNTRAINED
+from mgdmkit.replication.rows import UNTRAINED
 from mgdmkit.runs.folder import read_json
 
 PUBLISHED = DATA_MANIFESTS / "published" / "tables4-6.csv"

@@ -15,10 +15,10 @@ from tiny_data import feature_folder, first_labels, small_recipes
 from mgdmkit.cli.reproduce import CITED, DRY_RUN, FIGURE, TABLES, TAKEN
 from mgdmkit.clip.small import new_small_clip, save_small_clip
 from mgdmkit.data.manifest import write_manifest
-from mgdmkit.replication.job import reproduce_table
+from mgdmkit.replication.job import check_settings, reproduce_table
 from mgdmkit.replication.options import Options
 from mgdmkit.replication.recipes import UNION, read_recipe
-from mgdmkit.replication.settings import check_settings, exclusions
+from mgdmkit.replication.rows import exclusions
 from mgdmkit.replication.sources import open_sources
 from mgdmkit.replication.tables import results, write_comparison
 from mgdmkit.runs.folder import FolderError
