@@ -47,15 +47,12 @@ def folder(
         out: The manifest to write, a CSV with id, path, label and split.
         labels: Label from the folder's name: split into words ("ApplyEyeMakeup" -> "apply eye makeup"), or raw.
     """
-    from mgdmkit.data.check import PROBLEM, missing_path, save_copies, save_list
+    from mgdmkit.data.check import save_checked
     from mgdmkit.data.folder import manifest_from_folder
-    from mgdmkit.data.manifest import write_manifest
 
     checked = manifest_from_folder(videos, label_style=labels, probe=probe, workers=workers, **asdict(split))
-    write_manifest(out, checked.rows)
+    save_checked(out, checked, {"videos": str(videos.resolve())})
     print(checked.summary)
-    save_list(missing_path(out), PROBLEM, checked.problems)
-    save_copies(out, checked.copies)
     _tell_lists(out)
     weights = ("--clip", "ViT-B-32", "--pretrained", "openai")
     done("manifest", out, "features", "--manifest", out, *weights, "--out", out.parent / "features")
@@ -63,11 +60,11 @@ def folder(
 
 def _tell_lists(out: Path) -> None:
     """Where clips that are left out, or have a copy, are listed, if there are any."""
-    from mgdmkit.data.check import copies_path, missing_path
+    from mgdmkit.data.check import beside
 
-    for what, path in (("left out", missing_path(out)), ("copies", copies_path(out))):
-        if path.is_file() and path.read_text(encoding="utf-8").count("\n") > 1:
-            print(f"all {what}: {path}")
+    for what, name in (("left out", "missing.csv"), ("copies", "copies.csv")):
+        if beside(out, name).is_file():
+            print(f"all {what}: {beside(out, name)}")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import partial
+from itertools import combinations, filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,6 @@ from mgdmkit.pool import cores
 Row = dict[str, str]
 PROBLEMS = ("missing", "empty", "unreadable")
 """What the words about a clip begin with."""
-PROBLEM = ("id", "path", "label", "problem")
-"""The columns of a list of such clips."""
 FEW = 5
 """As many names are listed whole in a message."""
 
@@ -38,7 +37,7 @@ class Checked:
     probed: bool
     """Whether each file was decoded, or only looked for."""
     notes: list[str] = field(default_factory=list)
-    copies: list[Row] = field(default_factory=list)
+    copies: list[list[Row]] = field(default_factory=list)
     """As `copies_among` gives them."""
 
     @property
@@ -111,22 +110,20 @@ def file_problems(
     if not probe:
         if workers is not None:
             raise ValueError("--workers has no effect without --probe; leave it out")
-        return [_absence(path) for path in paths]
+        return list(map(_problem, paths))
     workers = min(16, cores()) if workers is None else max(1, workers)
-    return thread_map(_damage, paths, max_workers=workers, desc="probe", unit="clip", disable=quiet)
+    look = partial(_problem, probe=True)
+    return thread_map(look, paths, max_workers=workers, desc="probe", unit="clip", disable=quiet)
 
 
-def _absence(path: Path | None) -> str:
+def _problem(path: Path | None, probe: bool = False) -> str:
     if path is None or not path.is_file():
         return "missing"
-    return "" if path.stat().st_size else "empty, 0 bytes"
-
-
-def _damage(path: Path | None) -> str:
-    if absence := _absence(path):
-        return absence
+    if not path.stat().st_size:
+        return "empty, 0 bytes"
     try:
-        count_frames(path)
+        if probe:
+            count_frames(path)
     except VideoError as error:
         return f"unreadable: {error}"
     return ""
@@ -154,35 +151,31 @@ def sift(rows: Sequence[Row], paths: Sequence[Path | None], *, probe: bool = Fal
     return Checked(good, bad, probe, notes_on(good, copies), copies)
 
 
-def copies_among(rows: Sequence[Row]) -> list[Row]:
-    """Clips with the same content in two splits or classes, as rows that also say which `copy` they are of, 1, 2, ...
+def copies_among(rows: Sequence[Row]) -> list[list[Row]]:
+    """Clips with the same content, in groups that are not all of one class and split.
 
     Files are compared by size first, then by their heads, and as a whole only where these agree.
     """
     same = [[row for row in rows if Path(row["path"]).stat().st_size]]
     for key in (lambda path: path.stat().st_size, _hash_of_head, sha256):
         same = [group for rows in same for group in _grouped(rows, key)]
-    apart = [group for group in same if any(map(_apart, combinations(group, 2)))]
-    return [{**row, "copy": str(at)} for at, group in enumerate(apart, start=1) for row in group]
+    return [group for group in same if any(map(_apart, combinations(group, 2)))]
 
 
-def notes_on(rows: Sequence[Row], copies: Sequence[Row]) -> list[str]:
+def notes_on(rows: Sequence[Row], copies: Sequence[Sequence[Row]]) -> list[str]:
     """What a reader should know of clips that can be used: `copies_among` them, labels of one spelling."""
-    notes, groups = [], defaultdict(list)
-    for row in copies:
-        groups[row["copy"]].append(row)
-    of_kind = {True: [], False: []}  # by whether the labels agree
-    for group in groups.values():
-        two_labels = (pair for pair in combinations(group, 2) if pair[0]["label"] != pair[1]["label"])
-        pair = next(two_labels, None) or next(filter(_apart, combinations(group, 2)))
-        of_kind[pair[0]["label"] == pair[1]["label"]].append(pair)
-    for agree, pairs in of_kind.items():
+    notes, of_kind = [], {"split": [], "class": []}
+    for group in copies:
+        two_labels = next(filterfalse(_agree, combinations(group, 2)), None)
+        pair = two_labels or next(filter(_apart, combinations(group, 2)))
+        of_kind["split" if _agree(pair) else "class"].append(pair)
+    harm = {"split": "a score on a clip that was trained on is none", "class": "the two labels contradict each other"}
+    for other, pairs in of_kind.items():
         if pairs:
             first, second = (f"{row['path']} ({row['label']}, {_splits(row)})" for row in pairs[0])
             n, which = ("1 clip has", ":") if len(pairs) == 1 else (f"{len(pairs)} clips have", ", first")
-            other = "split" if agree else "class"
-            why = "a score on a clip that was trained on is none" if agree else "the two labels contradict each other"
-            notes.append(f"{n} a copy in another {other}{which} {first} and {second}: {why}; delete one of each")
+            told = f"{n} a copy in another {other}{which} {first} and {second}"
+            notes.append(f"{told}: {harm[other]}; delete one of each")
     if spellings := alike(sorted({row["label"] for row in rows}), normalise):
         a, b = spellings[0]
         n = "1 pair of labels differs" if len(spellings) == 1 else f"{len(spellings)} pairs of labels differ"
@@ -203,10 +196,14 @@ def _hash_of_head(path: Path) -> bytes:
         return hashlib.sha256(file.read(1 << 16)).digest()
 
 
+def _agree(pair: tuple[Row, Row]) -> bool:
+    return pair[0]["label"] == pair[1]["label"]
+
+
 def _apart(pair: tuple[Row, Row]) -> bool:
     """Whether two rows are of different classes, or in different splits that are both used."""
     splits = ({row[column] for row in pair} - {UNUSED} for column in split_columns(pair))
-    return pair[0]["label"] != pair[1]["label"] or any(len(held) > 1 for held in splits)
+    return not _agree(pair) or any(len(held) > 1 for held in splits)
 
 
 def _splits(row: Row) -> str:
@@ -214,40 +211,28 @@ def _splits(row: Row) -> str:
 
 
 def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:
-    """Write the usable clips to `out`, and beside it `<stem>.report.json`, `<stem>.missing.csv` and `save_copies`.
+    """Write the usable clips to `out`, and `beside` it report.json, and missing.csv and copies.csv if there are such.
 
-    The list of missing clips is written also when it is empty, lest an older one stay. `about` goes into the report.
+    Args:
+        about: goes into the report before the counts.
     """
     report = json.dumps({**about, **checked.report()}, indent=2, ensure_ascii=False) + "\n"
     report = report.encode(errors="backslashreplace").decode()  # a folder whose name is no UTF-8
     write_manifest(out, checked.rows)
-    write_rows(missing_path(out), PROBLEM, checked.problems)
-    write_text_atomic(out.with_name(f"{out.stem}.report.json"), report)
-    save_copies(out, checked.copies)
+    write_text_atomic(beside(out, "report.json"), report)
+    copies = [{**row, "copy": str(at)} for at, group in enumerate(checked.copies, start=1) for row in group]
+    of_copies = ("copy", "id", "path", "label", *split_columns(checked.rows))
+    of_missing = ("id", "path", "label", "problem")
+    for name, header, rows in (("missing.csv", of_missing, checked.problems), ("copies.csv", of_copies, copies)):
+        if rows:
+            write_rows(beside(out, name), header, rows)
+        else:
+            beside(out, name).unlink(missing_ok=True)  # that of an older manifest
 
 
-def save_copies(out: Path, copies: Sequence[Row]) -> None:
-    """List `copies_among` the clips of a manifest beside it."""
-    columns = split_columns(copies) if copies else ()
-    save_list(copies_path(out), ("copy", "id", "path", "label", *columns), copies)
-
-
-def save_list(path: Path, header: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write rows as a CSV; without any, remove the one of an older manifest."""
-    if rows:
-        write_rows(path, header, rows)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def copies_path(out: Path) -> Path:
-    """Where `save_copies` lists clips that have a copy."""
-    return out.with_name(f"{out.stem}.copies.csv")
-
-
-def missing_path(out: Path) -> Path:
-    """Where `save_checked` lists the clips that can't be used."""
-    return out.with_name(f"{out.stem}.missing.csv")
+def beside(out: Path, name: str) -> Path:
+    """Where `save_checked` writes what there is to know of a manifest: "m.csv" -> "m.missing.csv"."""
+    return out.with_name(f"{out.stem}.{name}")
 
 
 def check_manifest(

@@ -10,7 +10,7 @@ from typing import Literal
 
 from mgdmkit.data.cards import dataset_classes
 from mgdmkit.data.manifest import UNUSED, ManifestError
-from mgdmkit.data.official import NUMBERS, OfficialClips, ThreeSplits, official_lists, read_lines
+from mgdmkit.data.official import NUMBERS, OfficialClips, official_lists, read_lines, three_splits
 
 SPLIT_OF_TAG = {"0": UNUSED, "1": "train", "2": "test"}
 
@@ -31,11 +31,12 @@ def hmdb51_clips(annotations: Path, label_style: Literal["words", "raw"] = "word
     matches = (re.fullmatch(r"(.+)_test_split[123]\.txt", file) for file in files)
     if unknown := sorted({match[1] for match in matches if match} - set(names)):
         raise ManifestError(f"{annotations} has split files of {unknown[0]!r}, which is no class of HMDB51")
-    splits = ThreeSplits("hmdb51", annotations)
-    for file, (name, number) in wanted.items():
-        for where, line in read_lines(files[file]):
-            clip, _, tag = line.rpartition(" ")
-            if not clip.strip() or tag not in SPLIT_OF_TAG:
-                raise ManifestError(f"{where}: {line!r} is not of the form 'name.avi 0|1|2'")
-            splits.add(f"{name}/{clip.strip()}", number, SPLIT_OF_TAG[tag], where)
-    return splits.clips(label_style)
+    lines = ((*entry, where, line) for file, entry in wanted.items() for where, line in read_lines(files[file]))
+    return three_splits("hmdb51", annotations, (_listed(*line) for line in lines), label_style)
+
+
+def _listed(name: str, number: int, where: str, line: str) -> tuple[str, int, str, str]:
+    clip, _, tag = line.rpartition(" ")
+    if not clip.strip() or tag not in SPLIT_OF_TAG:
+        raise ManifestError(f"{where}: {line!r} is not of the form 'name.avi 0|1|2'")
+    return f"{name}/{clip.strip()}", number, SPLIT_OF_TAG[tag], where

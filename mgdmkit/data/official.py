@@ -5,7 +5,7 @@ Partial copies are usable: what is missing is listed beside the manifest, and ev
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mgdmkit.config import check_choice
 from mgdmkit.data.cards import classes_by_spelling, dataset_card, dataset_classes
-from mgdmkit.data.check import Checked, counts_text, missing_path, save_checked, sift, split_columns, split_counts
+from mgdmkit.data.check import Checked, beside, counts_text, save_checked, sift, split_columns, split_counts
 from mgdmkit.data.corpus import normalise
 from mgdmkit.data.manifest import ManifestError, files_below, is_clip
 from mgdmkit.data.tables import read_text
@@ -50,50 +50,44 @@ class OfficialClips:
     """What a reader of the counts should know, such as rows that were left out."""
 
 
-class ThreeSplits:
-    """What the lists of UCF101 or HMDB51 say of each clip, put together line by line.
+def three_splits(
+    dataset: str, lists: Path, listed: Iterable[tuple[str, int, str, str]], label_style: str
+) -> OfficialClips:
+    """All clips of UCF101 or HMDB51, in the order of the classes and of their names.
 
     Args:
-        lists: where they are, for messages.
+        lists: where the lists are, for messages.
+        listed: what each line of them says: Class/clip.avi, the number of a split, what the clip is there, and where
+            that stands.
+    Raises:
+        ManifestError: a clip that is twice or not at all in a split; counts other than those of the dataset's card.
     """
-
-    def __init__(self, dataset: str, lists: Path):
-        self.dataset, self.lists = dataset, lists
-        self._splits: dict[str, dict[str, str]] = defaultdict(dict)
-
-    def add(self, path: str, number: int, split: str, where: str) -> None:
-        """Official split `number` has Class/clip.avi in `split`; `ManifestError` names file and line if it is again."""
-        if f"split{number}" in self._splits[path]:
+    check_choice("label_style", label_style, ("words", "raw"))
+    splits_of: dict[str, dict[str, str]] = defaultdict(dict)
+    for path, number, split, where in listed:
+        if f"split{number}" in splits_of[path]:
             raise ManifestError(f"{where}: {path} is listed in split{number} already")
-        self._splits[path][f"split{number}"] = split
-
-    def clips(self, label_style: str) -> OfficialClips:
-        """All clips, in the order of the classes and of their names.
-
-        `ManifestError` for a clip that is not in all splits, or unless they are as many as the dataset's card says.
-        """
-        check_choice("label_style", label_style, ("words", "raw"))
-        classes = {row.name: row for row in dataset_classes(self.dataset)}
-        stems = Counter(Path(path).stem for path in self._splits)
-        clips = []
-        for path, splits in self._splits.items():
-            own, stem = classes[path.partition("/")[0]], Path(path).stem
-            if absent := [number for number in NUMBERS if f"split{number}" not in splits]:
-                raise ManifestError(f"{self.lists}: {path} is in no list of split{absent[0]}")
-            clip_id = stem if stems[stem] == 1 else f"{own.name}/{stem}"
-            label = own.label if label_style == "words" else own.name
-            clips.append(OfficialClip(clip_id, path, label, dict(sorted(splits.items()))))
-        card = dataset_card(self.dataset)
-        for column, expected in card["splits"].items():
-            found = split_counts((clip.splits for clip in clips), column)
-            if found != expected:
-                raise ManifestError(
-                    f"{self.lists}: {column} has {counts_text(found)} clips, {card['title']} has "
-                    f"{counts_text(expected)}; get the lists from {card['page']} again, or use lists of your own with "
-                    f"`mgdm manifest folder --train-list`"
-                )
-        order = list(classes)
-        return OfficialClips(self.dataset, sorted(clips, key=lambda clip: (order.index(clip.class_name), clip.path)))
+        splits_of[path][f"split{number}"] = split
+    classes = {row.name: row for row in dataset_classes(dataset)}
+    stems = Counter(Path(path).stem for path in splits_of)
+    clips = []
+    for path, splits in splits_of.items():
+        own, stem = classes[path.partition("/")[0]], Path(path).stem
+        if absent := [number for number in NUMBERS if f"split{number}" not in splits]:
+            raise ManifestError(f"{lists}: {path} is in no list of split{absent[0]}")
+        clip_id = stem if stems[stem] == 1 else f"{own.name}/{stem}"
+        label = own.label if label_style == "words" else own.name
+        clips.append(OfficialClip(clip_id, path, label, dict(sorted(splits.items()))))
+    card = dataset_card(dataset)
+    for column, expected in card["splits"].items():
+        found = split_counts((clip.splits for clip in clips), column)
+        if found != expected:
+            raise ManifestError(
+                f"{lists}: {column} has {counts_text(found)} clips, {card['title']} has {counts_text(expected)}; get "
+                f"the lists from {card['page']} again, or use lists of your own with `mgdm manifest folder "
+                f"--train-list`"
+            )
+    return OfficialClips(dataset, sorted(clips, key=lambda clip: (classes[clip.class_name].index, clip.path)))
 
 
 def build_manifest(
@@ -115,18 +109,18 @@ def build_manifest(
     if not videos.is_dir():
         raise FileNotFoundError(f"no folder of videos at {videos}; unpack the dataset there or correct --videos")
     files, notes = locate(official, videos)
-    official, files = _without_kinetics_test(official, files)
+    if not files:
+        raise ManifestError(_nothing_found(official, videos))
+    official = _without_kinetics_test(official, files)
     rows = [
         {"id": clip.id, "path": clip.path, "label": clip.label, **clip.splits}
         | {"split": clip.splits.get("split") or clip.splits[f"split{official_split}"]}
         for clip in official.clips
     ]
-    checked = sift(rows, files, **probing)
-    if not any(files):
-        raise ManifestError(_nothing_found(official, videos))
+    checked = sift(rows, [files.get(clip.id) for clip in official.clips], **probing)
     if not checked.rows:
-        first, problem = next((file, row["problem"]) for file, row in zip(files, checked.problems, strict=True) if file)
-        raise ManifestError(f"not one clip of {videos} can be used, first {first} ({problem})")
+        first = next(row for row in checked.problems if row["id"] in files)
+        raise ManifestError(f"not one clip of {videos} can be used, first {files[first['id']]} ({first['problem']})")
     checked = replace(checked, notes=[*official.notes, *notes, *checked.notes])
     card = dataset_card(official.dataset)
     listed = {column: split_counts(rows, column) for column in split_columns(rows)}
@@ -135,16 +129,15 @@ def build_manifest(
     return checked
 
 
-def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], list[str]]:
-    """The file of each clip, None where there is none, and notes.
+def locate(official: OfficialClips, videos: Path) -> tuple[dict[str, Path], list[str]]:
+    """The file of each clip that has one, by the clip's id, and notes.
 
     `ManifestError` for a clip that is only in the folder of another class: the label would be wrong.
     """
     by_stem, spell = _videos_by_stem(videos), cache(normalise)
     spellings = classes_by_spelling(official.dataset)
-    taken: dict[Path, str] = {}
-    files: list[Path | None] = []
-    doubled = shared = 0
+    files: dict[str, Path] = {}
+    doubled, shared, taken = 0, 0, set()
     for clip in official.clips:
         candidates = by_stem.get(Path(clip.path).stem) or by_stem.get(clip.short_name, [])
         own = [file for file in candidates if spell(file.parent.name) == spell(clip.class_name)]
@@ -156,25 +149,24 @@ def locate(official: OfficialClips, videos: Path) -> tuple[list[Path | None], li
             )
         doubled += len(own or flat) > 1
         file = min(own or flat, default=None)
-        if file is not None and taken.setdefault(file, clip.id) != clip.id:
-            file, shared = None, shared + 1  # <youtube id>.mp4 of a video with two clips holds one of them
-        files.append(file)
+        if file in taken:
+            shared += 1  # <youtube id>.mp4 of a video with two clips holds one of them
+        elif file:
+            files[clip.id] = file
+            taken.add(file)
     notes = [f"{doubled} clips have more than one file; the first by name was taken"] if doubled else []
     notes += [f"{shared} clips are missing, since the one file of their name is another clip's"] if shared else []
     return files, notes
 
 
-def _without_kinetics_test(
-    official: OfficialClips, files: list[Path | None]
-) -> tuple[OfficialClips, list[Path | None]]:
+def _without_kinetics_test(official: OfficialClips, files: Container[str]) -> OfficialClips:
     """Without the clips of a test.csv of which no file is there: a copy seldom has them, and the paper scores val."""
-    kept = [at for at, clip in enumerate(official.clips) if clip.splits.get("split") != "test"]
-    absent = len(official.clips) - len(kept)
-    if not absent or not any(files) or sum(map(bool, files)) > sum(bool(files[at]) for at in kept):
-        return official, files
-    note = f"test.csv lists {absent:,} clips, of which none is there: Kinetics' own test set was left out"
-    clips = [official.clips[at] for at in kept]
-    return replace(official, clips=clips, notes=[*official.notes, note]), [files[at] for at in kept]
+    test = [clip for clip in official.clips if clip.splits.get("split") == "test"]
+    if not test or any(clip.id in files for clip in test):
+        return official
+    note = f"test.csv lists {len(test):,} clips, of which none is there: Kinetics' own test set was left out"
+    clips = [clip for clip in official.clips if clip.splits["split"] != "test"]
+    return replace(official, clips=clips, notes=[*official.notes, note])
 
 
 def _videos_by_stem(videos: Path) -> dict[str, list[Path]]:
@@ -212,10 +204,10 @@ def summary(official: OfficialClips, checked: Checked, out: Path) -> str:
         parts = [f"{counts.get(split, 0):,} of {n:,} {split}" for split, n in split_counts(listed, column).items()]
         lines.append(f"{column}: {', '.join(parts)}")
     if checked.problems:
-        first = checked.problems[0]
+        first, problems = checked.problems[0], counts_text(checked.problem_counts())
         lines.append(
-            f"{total - found:,} clips cannot be used ({counts_text(checked.problem_counts())}), first {first['path']} "
-            f"({first['problem']}): see {missing_path(out)}; scores on the rest are not comparable with those on all"
+            f"{total - found:,} clips cannot be used ({problems}), first {first['path']} ({first['problem']}): see "
+            f"{beside(out, 'missing.csv')}; scores on the rest are not comparable with those on all"
         )
     return "\n".join([*lines, *checked.notes])
 

@@ -5,13 +5,14 @@
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 from mgdmkit.data.cards import REINSTALL, classes_by_spelling, dataset_classes, dataset_file
 from mgdmkit.data.corpus import normalise
 from mgdmkit.data.manifest import ManifestError
-from mgdmkit.data.official import NUMBERS, OfficialClips, ThreeSplits, official_lists, read_lines
+from mgdmkit.data.official import NUMBERS, OfficialClips, official_lists, read_lines, three_splits
 from mgdmkit.data.tables import read_rows
 
 LISTS = {f"{split}list0{number}.txt": (split, number) for split in ("train", "test") for number in NUMBERS}
@@ -35,20 +36,20 @@ def ucf101_clips(annotations: Path | None = None, label_style: Literal["words", 
     """
     if annotations is None:
         copy = dataset_file("ucf101", "manifest.csv")
-        splits = ThreeSplits("ucf101", copy)
-        for line, row in read_rows(copy, ("path", "split1", "split2", "split3"), REINSTALL):
-            for number in NUMBERS:
-                splits.add(row["path"], number, row[f"split{number}"], f"{copy}, line {line}")
-        return splits.clips(label_style)
+        rows = read_rows(copy, ("path", "split1", "split2", "split3"), REINSTALL)
+        listed = ((row["path"], n, row[f"split{n}"], f"{copy}, line {line}") for line, row in rows for n in NUMBERS)
+        return three_splits("ucf101", copy, listed, label_style)
     files = official_lists(annotations, "ucf101", ("classInd.txt", *LISTS))
     _check_classes(files["classInd.txt"])
-    splits = ThreeSplits("ucf101", annotations)
+    return three_splits("ucf101", annotations, _listed(files), label_style)
+
+
+def _listed(files: Mapping[str, Path]) -> Iterator[tuple[str, int, str, str]]:
     for name, (split, number) in LISTS.items():
         for where, line in read_lines(files[name]):
             if problem := _problem(line, split, number):
                 raise ManifestError(f"{where}: {line!r} {problem}")
-            splits.add(line.split()[0], number, split, where)
-    return splits.clips(label_style)
+            yield line.split()[0], number, split, where
 
 
 def _check_classes(file: Path) -> None:

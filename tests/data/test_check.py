@@ -116,7 +116,7 @@ def test_missing_clips_are_an_error_or_left_out(rows, clips, tmp_path):
     assert report["found"] == 2 and report["classes_without_clips"] == ["l1"] and report["official_split"] == 2
     (tmp_path / "gone.avi").write_bytes(clips[1].read_bytes())
     check_manifest(path, out)
-    assert (out.parent / "n.missing.csv").read_text() == "id,path,label,problem\n", "an old list does not stay"
+    assert not (out.parent / "n.missing.csv").exists(), "an old list does not stay"
     for row in rows:
         row["path"] = Path(row["path"]).name + ".gone"
     with pytest.raises(ManifestError, match=r"3 of 3 clips cannot be used.*relative to the manifest's folder"):
