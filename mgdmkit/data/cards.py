@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mgdmkit.config import check_choice
 from mgdmkit.data.corpus import normalise
-from mgdmkit.data.tables import read_rows
+from mgdmkit.data.tables import read_rows, read_text
 from mgdmkit.resources import resource
 
 DATASETS = ("ucf101", "hmdb51", "kinetics400")
@@ -27,20 +27,14 @@ class DatasetClass(NamedTuple):
 
 
 def dataset_file(dataset: str, name: str) -> Path:
-    """The path of `data_manifests/<dataset>/<name>`.
-
-    `ValueError` for an unknown dataset, `FileNotFoundError` where the file did not come with the installation.
-    """
+    """The path of `data_manifests/<dataset>/<name>`; `ValueError` for an unknown dataset."""
     check_choice("dataset", dataset, DATASETS)
-    path = DATA_MANIFESTS / dataset / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing, and should have come with the kit: {REINSTALL}")
-    return path
+    return DATA_MANIFESTS / dataset / name
 
 
 @cache
 def dataset_classes(dataset: str) -> tuple[DatasetClass, ...]:
-    """The classes of "ucf101", "hmdb51" or "kinetics400" in the dataset's own order; errors as for `dataset_file`.
+    """The classes of "ucf101", "hmdb51" or "kinetics400" in the dataset's own order.
 
     Class indices of a manifest follow its sorted labels instead (`Manifest.classes`), so go by the label, not by
     the index: lists of one dataset in two orders are how clips come by their neighbour's label.
@@ -56,5 +50,5 @@ def classes_by_spelling(dataset: str) -> dict[str, DatasetClass]:
 
 
 def dataset_card(dataset: str) -> dict[str, Any]:
-    """`card.json`: title, page, terms, how to get it, counts, split rule, layouts; errors as for `dataset_file`."""
-    return json.loads(dataset_file(dataset, "card.json").read_text(encoding="utf-8"))
+    """`card.json`: title, page, terms, how to get it, counts, split rule, layouts."""
+    return json.loads(read_text(dataset_file(dataset, "card.json"), REINSTALL))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from mgdmkit.files import write_text_atomic
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = ",;\t"
 # UTF-32 first: its mark begins with that of UTF-16.
 MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
          codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
@@ -83,39 +83,19 @@ def read_table(path: Path, columns: Sequence[str], cure: str) -> Table:
     lacks the quotes around a comma. Errors of `read_text`, too.
     """
     lines = io.StringIO(read_text(path, cure), newline="").readlines()
-    start = _first_row(lines, 0)
-    if lines[start:] and lines[start].lower().startswith("sep="):  # as Excel states it
-        start = _first_row(lines, start + 1)
-    first = lines[start].strip()[:10_000] if lines[start:] else ""
-    found = {mark: _split(first, mark) for mark in DELIMITERS}
-    mark = max(found, key=lambda mark: (len(set(columns) & set(found[mark])), len(found[mark])))
-    # "id, path": who writes a blank behind each comma does not mean it.
-    return _table(path, _cells(path, lines, start, mark, spaced=f"{mark} " in first), found[mark], mark)
-
-
-def _first_row(lines: Sequence[str], start: int) -> int:
-    """Where the first line stands that holds more than empty cells."""
-    filled = (at for at, line in enumerate(lines[start:], start) if line.strip(' \t\r\n,;"'))
-    return next(filled, len(lines))
-
-
-def _split(line: str, mark: str) -> list[str]:
-    """The names of the columns, in small letters and with _ for a blank."""
-    cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
-    return ["_".join(cell.lower().split()) for cell in cells]
-
-
-def _cells(path: Path, lines: list[str], start: int, mark: str, spaced: bool) -> list[tuple[int, list[str]]]:
-    """Line number and cells of each row below the header that has any."""
+    # Excel states the delimiter in a line of its own.
+    filled = (at for at, line in enumerate(lines) if line.strip(' \t\r\n,;"') and not line.lower().startswith("sep="))
+    start = next(filled, len(lines))
+    first = "".join(lines[start : start + 1]).strip()[:10_000]
+    headers = {mark: _names(first, mark) for mark in DELIMITERS}
+    mark = max(headers, key=lambda mark: (len(set(columns) & set(headers[mark])), len(headers[mark])))
+    header, spaced = headers[mark], f"{mark} " in first  # "id, path": who writes such a blank does not mean it
     reader = csv.reader(lines[start:], delimiter=mark, strict=True, skipinitialspace=spaced)
     try:
-        rows = [(start + reader.line_num, [cell.strip() for cell in row] if spaced else row) for row in reader]
+        rows = [(start + reader.line_num, [cell.strip() for cell in row] if spaced else row) for row in reader][1:]
     except csv.Error as error:
         raise ManifestError(f"{path}, line {start + reader.line_num}: {error}; mend the quotes there") from error
-    return [(line, row) for line, row in rows[1:] if any(map(str.strip, row))]
-
-
-def _table(path: Path, rows: list[tuple[int, list[str]]], header: list[str], mark: str) -> Table:
+    rows = [(line, row) for line, row in rows if any(map(str.strip, row))]
     width = max((at for at, name in enumerate(header, 1) if name), default=0)
     for line, row in rows:
         if len(row) < width or any(map(str.strip, row[width:])):
@@ -129,6 +109,11 @@ def _table(path: Path, rows: list[tuple[int, list[str]]], header: list[str], mar
     if twice := [name for name in names if names.count(name) > 1]:
         raise ManifestError(f"{path} has more than one column {twice[0]!r}; keep one of them")
     return Table(names, [(line, [row[at] for at in named]) for line, row in rows])
+
+
+def _names(line: str, mark: str) -> list[str]:
+    cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])
+    return ["_".join(cell.lower().split()) for cell in cells]
 
 
 def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, dict[str, str]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import mgdmkit.data.cards
-from mgdmkit.data.cards import DATA_MANIFESTS, DATASETS, dataset_card, dataset_classes, dataset_file
+from mgdmkit.data.cards import DATA_MANIFESTS, DATASETS, dataset_card, dataset_classes
 from mgdmkit.data.corpus import label_text, normalise
 from mgdmkit.data.manifest import read_manifest
 
@@ -58,8 +58,8 @@ def test_unknown_and_absent(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match=r"dataset='ucf' is not an option; choose one of 'ucf101'"):
         dataset_classes("ucf")
     monkeypatch.setattr(mgdmkit.data.cards, "DATA_MANIFESTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"ucf101.card\.json is missing, .*pip install -e"):
-        dataset_file("ucf101", "card.json")
+    with pytest.raises(FileNotFoundError, match=r"no file at .*ucf101.card\.json; .*pip install -e"):
+        dataset_card("ucf101")
 
 
 def test_the_script_makes_what_is_committed(shared_data, tmp_path, monkeypatch):
