@@ -5,11 +5,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mgdmkit.config import check_choice
 from mgdmkit.data.check import Checked, Row, copies_among, few_names, notes_on, problems_text, split_counts, usable
-from mgdmkit.data.corpus import label_text
+from mgdmkit.data.corpus import alike, label_text
 from mgdmkit.data.lists import ListReader, is_heading
 from mgdmkit.data.manifest import SPLIT_NAMES, SPLITS, VIDEO_SUFFIXES, ManifestError, files_below, is_clip
 from mgdmkit.data.tables import read_text
@@ -52,8 +52,9 @@ def manifest_from_folder(
     split_folders = _split_folders(videos)
     if lists or split_folders:
         how = "lists" if lists else f"the folders {', '.join(folder.name for folder in split_folders)}"
-        drawn = {"--val-fraction": val_fraction, "--test-fraction": test_fraction - 0.25, "--group-regex": group_regex}
-        _refuse_beside(how, {**drawn, "--seed": seed})
+        drawn = {"val-fraction": val_fraction, "test-fraction": test_fraction - 0.25, "group-regex": group_regex}
+        if given := [option for option, value in (drawn | {"seed": seed}).items() if value]:
+            raise ManifestError(f"--{given[0]} has no effect where {how} give the splits; leave it out")
     every, others = _find_clips(videos, list(split_folders) or [videos])
     notes = _notes_on_places(videos, every, others)
     labels = _labels(sorted({folder.name for folder in every.values()}), label_style)
@@ -75,12 +76,6 @@ def manifest_from_folder(
     copies = copies_among(rows)
     notes += [*notes_on(rows, copies), *_untested_classes(rows)]
     return Checked(rows, problems, probe, notes, copies)
-
-
-def _refuse_beside(how: str, drawn: Mapping[str, Any]) -> None:
-    """`ManifestError` for an option of the drawn split where something else gives the splits."""
-    if given := [option for option, value in drawn.items() if value]:
-        raise ManifestError(f"{given[0]} has no effect where {how} give the splits; leave it out")
 
 
 def _split_folders(videos: Path) -> dict[Path, str]:
@@ -239,20 +234,20 @@ def _shared_recordings(rows: Sequence[Row]) -> list[str]:
 
     A beginning that more than half of a class share is a camera's or the class' own, not one recording's.
     """
-    found = [re.match(BEFORE_LAST_NUMBER, Path(row["path"]).name) for row in rows]
-    names = [(row["label"], match[1] if match else "") for row, match in zip(rows, found, strict=True)]
-    clips, of_class = Counter(names), Counter(label for label, _ in names)
-    trained = {
-        name: row["id"]
-        for row, name in zip(rows, names, strict=True)
-        if row["split"] == "train" and name[1] and 2 * clips[name] <= of_class[name[0]]
-    }
-    tested = [(row["id"], name) for row, name in zip(rows, names, strict=True) if row["split"] == "test"]
-    shared = [(test, trained[name]) for test, name in tested if name in trained]
-    if len(shared) < max(2, len(tested) / 10):
+    groups, of_class = defaultdict(list), Counter(row["label"] for row in rows)
+    for row in rows:
+        if (match := re.match(BEFORE_LAST_NUMBER, Path(row["path"]).name)) and match[1]:
+            groups[row["label"], match[1]].append(row)
+    shared = []
+    for (label, _), group in groups.items():
+        trained = [row["id"] for row in group if row["split"] == "train"]
+        if trained and 2 * len(group) <= of_class[label]:
+            shared += [(row["id"], trained[-1]) for row in group if row["split"] == "test"]
+    tested = sum(row["split"] == "test" for row in rows)
+    if len(shared) < max(2, tested / 10):
         return []
     return [
-        f"{len(shared)} of {len(tested)} test clips have the name of a training clip of their class but for the last "
+        f"{len(shared)} of {tested} test clips have the name of a training clip of their class but for the last "
         f"number, first {shared[0][0]} and {shared[0][1]}: if such clips are cut from one recording, the score is too "
         f"high; --group-regex '{BEFORE_LAST_NUMBER}' keeps them on one side"
     ]
@@ -261,30 +256,21 @@ def _shared_recordings(rows: Sequence[Row]) -> list[str]:
 def _labels(names: Sequence[str], label_style: str) -> dict[str, str]:
     """Folder -> label, a label for each."""
     labels = {name: label_text(name) if label_style == "words" else name for name in names}
-    folders: dict[str, str] = {}
-    for name, label in labels.items():
-        if (other := folders.setdefault(label, name)) != name:
-            raise ManifestError(
-                f"the folders {other!r} and {name!r} both give the label {label!r}; join them, or rename one"
-            )
+    for other, name in alike(names, labels.get):
+        raise ManifestError(f"the folders {other!r} and {name!r} both give {labels[name]!r}; join them, or rename one")
     return labels
 
 
 def _untested_classes(rows: Sequence[Row]) -> list[str]:
     """Lines on classes that some split has no clip of."""
-    splits, labels = split_counts(rows, "split"), {row["label"] for row in rows}
-    size = Counter(row["label"] for row in rows)
-    alone = sorted(row["label"] for row in rows if size[row["label"]] == 1 and row["split"] == "train")
-    alone, lines = alone if "test" in splits else [], []
-    if len(alone) == 1:
-        lines.append(f"class {alone[0]!r} has 1 clip: it is trained on and never tested; add one")
-    elif alone:
-        names = few_names([repr(label) for label in alone])
-        lines.append(f"{len(alone)} classes have 1 clip each, which is trained on and never tested; add one{names}")
+    splits, size, lines = split_counts(rows, "split"), Counter(row["label"] for row in rows), []
+    alone = {row["label"] for row in rows if size[row["label"]] == 1 and row["split"] == "train" and "test" in splits}
+    if alone:
+        have = "class has 1 clip" if len(alone) == 1 else "classes have 1 clip each"
+        names = few_names(list(map(repr, sorted(alone))))
+        lines.append(f"{len(alone)} {have}, which is trained on and never tested; add one{names}")
     for split in splits:
-        absent = labels - {row["label"] for row in rows if row["split"] == split} - set(alone)
-        if absent:
-            has = "class has" if len(absent) == 1 else "classes have"
-            names = few_names([repr(label) for label in sorted(absent)])
-            lines.append(f"{len(absent)} {has} no {split} clip{names}")
+        if absent := set(size) - {row["label"] for row in rows if row["split"] == split} - alone:
+            have = "class has" if len(absent) == 1 else "classes have"
+            lines.append(f"{len(absent)} {have} no {split} clip{few_names(list(map(repr, sorted(absent))))}")
     return lines

@@ -4,7 +4,6 @@ A row says of two classes that they are the same, or of one clip (by its id) tha
 Every change is saved at once, to the file as it is at that moment: other rows and columns in it stay.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -29,8 +28,8 @@ class Judgements:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        # A row before and after each change; None where there was none, or is none any more.
-        self._changes: list[tuple[Row | None, Row | None]] = []
+        # A row before and after each change; empty where there was none, or is none any more.
+        self._changes: list[tuple[Row, Row]] = []
         self.exclusions()
 
     def exclusions(self) -> list[Exclusion]:
@@ -51,7 +50,7 @@ class Judgements:
             raise ValueError(f"{negative!r} is marked already for {clip or label!r}")
         if answer == "no":
             raise ValueError(f"{self.path} says no to {label!r} and {negative!r}; change that row first")
-        self._change(before or None, before | row)
+        self._change(before, before | row)
 
     def unmark(self, label: str, negative: str, clip: str = "") -> None:
         """Take the mark of a clip, or else that of the two classes, out of the file; `ValueError` without one."""
@@ -59,15 +58,15 @@ class Judgements:
         of_clip, of_classes = (marked.get(Exclusion(label, negative, own).key) for own in (clip, ""))
         if not (row := of_clip or of_classes):
             raise ValueError(f"{negative!r} is not marked for {clip or label!r}")
-        self._change(row, None)
+        self._change(row, {})
 
     def undo(self) -> str:
         """Take the last change of this session back and say which; `ValueError` when there is none."""
         if not self._changes:
             raise ValueError("nothing was marked since this inspector was opened; edit the CSV to change older rows")
         before, after = self._changes[-1]
-        self._replace(after, before)
-        self._changes.pop()
+        self._change(after, before)
+        del self._changes[-2:]  # it, and its being taken back
         row = after or before
         return f"{row['label_b']!r} for {row.get('id') or row['label_a']!r}"
 
@@ -93,24 +92,14 @@ class Judgements:
             found[row] |= indices[row] == label
         return found
 
-    def without_effect(self, names: Sequence[str], clips: Sequence[str], clip_labels: Sequence[str]) -> list[Exclusion]:
-        """The marks of labels or clips that are not there, perhaps misspelt; arguments and errors as for `locate`."""
-        return locate(self.exclusions(), names, clips, clip_labels).unused
-
-    def _change(self, before: Row | None, after: Row | None) -> None:
-        self._replace(before, after)
-        self._changes.append((before, after))
-
-    def _replace(self, old: Row | None, new: Row | None) -> None:
+    def _change(self, before: Row, after: Row) -> None:
         rows = self._rows()
-        if old is None:
-            rows.append(new)
-        else:
-            at = next((i for i, row in enumerate(rows) if _filled(row) == _filled(old)), None)
-            if at is None:
-                raise ValueError(f"the row of {old['label_b']!r} in {self.path} was changed meanwhile; mend it there")
-            rows[at : at + 1] = [] if new is None else [new]
+        at = next((i for i, row in enumerate(rows) if before and _filled(row) == _filled(before)), len(rows))
+        if before and at == len(rows):
+            raise ValueError(f"the row of {before['label_b']!r} in {self.path} was changed meanwhile; mend it there")
+        rows[at : at + 1] = [after] if after else []
         write_rows(self.path, dict.fromkeys([name for row in rows for name in row] + list(COLUMNS)), rows)
+        self._changes.append((before, after))
 
     def _rows(self) -> list[Row]:
         if not self.path.is_file():

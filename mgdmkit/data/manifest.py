@@ -101,9 +101,7 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
         ManifestError: no CSV, missing columns, empty or duplicate entries, unknown splits, a split without clips.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no manifest at {path}; `mgdm manifest folder --videos DIR --out {path}` makes one")
-    header, rows = read_table(path, COLUMNS, "make it anew")
+    header, rows = read_table(path, COLUMNS, f"`mgdm manifest folder --videos DIR --out {path}` makes a manifest")
     table = pd.DataFrame([cells for _, cells in rows], [line for line, _ in rows], header, dtype=str)
     table = take_official_split(table, official_split, path)
     if missing := [column for column in COLUMNS if column not in table]:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from mgdmkit import plots
 from mgdmkit.clip.features import CorpusTexts, Features
+from mgdmkit.data.exclusions import locate
 from mgdmkit.data.judgements import Judgements
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import VideoError, read_segments
@@ -64,7 +65,8 @@ class HardNegativeInspector(ipywidgets.VBox):
         self.inspection = Inspection(manifest, features, negatives, runs, corpus=corpus)
         self.judgements = Judgements(judgements)
         known = self.inspection
-        for *_, where in self.judgements.without_effect(known.texts.labels, known.ids, list(known.clips["label"])):
+        marks = locate(self.judgements.exclusions(), known.texts.labels, known.ids, list(known.clips["label"]))
+        for *_, where in marks.unused:
             known.problems.append(f"{where}: it names a label or a clip that is not here, so it has no effect.")
         self.exports = Path(exports) if exports is not None else self.judgements.path.parent
         self.rows: np.ndarray = np.empty(0, dtype=int)

@@ -97,7 +97,7 @@ def test_given_lists_decide_and_what_is_left_out_is_said(tmp_path):
     assert "2 clips are in no list" in summary
     assert "1 file or folder left out, which is no clip of a class: BrushHair/notes.txt" in summary
     assert "1 class has no train clip: 'tai_chi'" in summary
-    assert "class 'BrushHair' has 1 clip: it is trained on and never tested; add one" in summary
+    assert "1 class has 1 clip, which is trained on and never tested; add one: 'BrushHair'" in summary
     train.write_text(train.read_text(), encoding="utf-8-sig")  # as an editor on Windows saves it
     assert manifest_from_folder(videos, train_list=train, test_list=test, label_style="raw").rows == rows
     test.write_text("nothing/there.avi\n")
@@ -274,7 +274,7 @@ def test_helpful_errors(tmp_path):
     with pytest.raises(ManifestError, match="at least two classes"):
         manifest_from_folder(tmp_path / "one")
     folder_of_clips(tmp_path / "same", classes=("brush_hair", "BrushHair"))
-    with pytest.raises(ManifestError, match="'BrushHair' and 'brush_hair' both give the label 'brush hair'"):
+    with pytest.raises(ManifestError, match="'BrushHair' and 'brush_hair' both give 'brush hair'"):
         manifest_from_folder(tmp_path / "same")
     assert len(manifest_from_folder(tmp_path / "same", label_style="raw").rows) == 20
     videos = folder_of_clips(tmp_path / "v")
