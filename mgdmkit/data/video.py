@@ -91,11 +91,9 @@ def read_frames(path: Path | str, indices: Sequence[int], short_side: int | None
     indices = [as_int(i) for i in indices]
     if not indices:
         raise ValueError(f"{path}: no frame indices given")
-    if min(indices) < 0:
-        raise IndexError(f"{path}: frame {min(indices)} is below 0; it has {count_frames(path)} frames")
-    found, count = _collect(path, indices, short_side, last=max(indices))
-    if max(indices) >= count:
-        raise IndexError(f"{path}: frame {max(indices)} is beyond the last one; it has {count} frames")
+    found, _ = _collect(path, indices, short_side, last=max(indices))
+    if absent := [i for i in indices if i not in found]:
+        raise IndexError(f"{path}: frame {absent[0]} is not there; it has {count_frames(path)} frames, counted from 0")
     return _stack(path, found, indices)
 
 
@@ -134,7 +132,7 @@ def decord_frames(path: Path | str, indices: Sequence[int]) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its first video stream; whatever fails while they are open is a `VideoError`."""
     path = Path(path)
     try:
@@ -159,13 +157,11 @@ def _opened(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 def _decode(path: Path | str) -> Iterator[av.VideoFrame]:
     """All frames in the order shown; who reads to the end gets a `VideoError` if the file is damaged or cut off."""
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         declared, count, end = _declared_frames(container, stream, rate), 0, 0.0
         for packet in container.demux():
-            # Sound may outlast the picture, so the end of the file is the last packet of any stream.
-            if packet.dts is not None and packet.size:
-                end = max(end, _end(packet))
+            end = max(end, _end(packet))  # of any stream, since sound may outlast the picture
             if packet.stream.index != stream.index:
                 continue
             try:
@@ -183,7 +179,9 @@ def _decode(path: Path | str) -> Iterator[av.VideoFrame]:
 
 
 def _end(packet: av.Packet) -> float:
-    """When what a packet holds is over, in seconds."""
+    """When what a packet holds is over, in seconds; 0 if it holds nothing."""
+    if packet.dts is None or not packet.size:
+        return 0.0
     start = packet.dts if packet.pts is None else packet.pts
     return float((start + (packet.duration or 0)) * packet.time_base)
 
@@ -210,7 +208,7 @@ def _declared_frames(container: InputContainer, stream: VideoStream, rate: float
 
 
 def _count_packets(path: Path | str) -> int:
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         return sum(bool(packet.size) and not packet.is_discard for packet in container.demux(stream))
 
 
@@ -227,13 +225,12 @@ def _seek(path: Path | str, indices: Sequence[int], short_side: int | None) -> d
     keyframe *before* the last one, as frames behind a keyframe may lean on what comes before it (open groups of
     pictures), and goes on until a frame has exactly the timestamp that is wanted.
     """
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         if not container.format.name.startswith(("matroska", "mov")) or stream.codec.canonical_name not in SOUGHT:
             return None
         stamps, keys, end, rate = [], [], 0.0, float(stream.average_rate or stream.guessed_rate or 25)
         for packet in container.demux():
-            if packet.dts is not None and packet.size:
-                end = max(end, _end(packet))
+            end = max(end, _end(packet))
             if packet.stream.index == stream.index and packet.size and not packet.is_discard:
                 if packet.pts is None or packet.is_corrupt:
                     return None

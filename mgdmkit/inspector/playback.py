@@ -1,22 +1,22 @@
 """Any clip as bytes that a browser plays: the file itself where it can, else H.264 without sound, made in memory."""
 
 import io
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 from PIL import Image
 
-from mgdmkit.data.video import count_frames, read_frames
+from mgdmkit.data.video import count_frames, opened, read_frames
 
 ENOUGH_FRAMES = 300  # 10 seconds at 30 a second; of a longer clip as many, evenly spread, at the clip's own pace
 SHORT_SIDE = 240  # pixels
 LARGEST_FILE = 1_000_000  # bytes: a notebook server lets about a megabyte a second through to the browser
 ANIMATED_FRAMES = 48
-UNPLAYED = "", 25.0  # no way to play it, and a rate as good as any: whoever reads its frames hears what is wrong
 
 
 class Playable(NamedTuple):
@@ -29,7 +29,9 @@ class Playable(NamedTuple):
 
 def playable(path: Path | str) -> Playable:
     """The clip for a browser; silent. `VideoError` for one that can't be read."""
-    path, kind, rate = Path(path), *_probe(path)
+    path = Path(path)
+    with opened(path) as (container, stream):
+        kind, rate = _played_as(path, container, stream), float(stream.average_rate or 25)
     if kind and path.stat().st_size <= LARGEST_FILE:
         return Playable(path.read_bytes(), kind)
     count = count_frames(path)
@@ -67,15 +69,11 @@ def animation(frames: np.ndarray, rate: float) -> bytes:
     return file.getvalue()
 
 
-def _probe(path: Path) -> tuple[str, float]:
-    """What browsers play it as, "" for not at all, and its frames per second; UNPLAYED where it cannot be read."""
-    if not path.is_file():  # FFmpeg would wait for ever at a named pipe
-        return UNPLAYED
-    with suppress(av.FFmpegError, OSError), av.open(str(path.absolute()), metadata_errors="replace") as container:
-        for stream in container.streams.video[:1]:
-            codec, rate = stream.codec_context, float(stream.average_rate or 25)
-            mp4 = "mp4" in container.format.name and codec.name == "h264" and codec.pix_fmt in ("yuv420p", "yuvj420p")
-            webm = path.suffix.lower() == ".webm" and codec.name in ("vp8", "vp9", "libvpx", "libvpx-vp9")
-            silent = len(container.streams) == 1
-            return "mp4" if mp4 and silent else "webm" if webm and silent else "", rate
-    return UNPLAYED
+def _played_as(path: Path, container: InputContainer, stream: VideoStream) -> str:
+    """What browsers play a file as; "" for not at all, or with sound."""
+    codec = stream.codec_context
+    if len(container.streams) > 1:
+        return ""
+    if "mp4" in container.format.name and codec.name == "h264" and codec.pix_fmt in ("yuv420p", "yuvj420p"):
+        return "mp4"
+    return "webm" if path.suffix.lower() == ".webm" and codec.name in ("vp8", "vp9", "libvpx", "libvpx-vp9") else ""

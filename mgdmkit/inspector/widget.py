@@ -74,7 +74,7 @@ class HardNegativeInspector(ipywidgets.VBox):
         self.view: View | None = None
         """The video that is shown; None while no video matches."""
         self._lock, self._quiet = RLock(), False
-        self._pictures = lru_cache(maxsize=KEPT)(self._read_pictures)
+        self._pictures = lru_cache(maxsize=KEPT)(read_segments)
         self._playable = lru_cache(maxsize=KEPT)(playable)
         self.controls = Controls(self.inspection, split)
         super().__init__(children=self.controls.arranged())
@@ -231,14 +231,11 @@ class HardNegativeInspector(ipywidgets.VBox):
 
     def _frames(self) -> np.ndarray | str:
         """(T, H, W, 3) of the clip that is shown, or why they can't be had."""
+        T = self.inspection.features.frame_features.shape[1]
         try:
-            return self._pictures(self.view.clip)
+            return self._pictures(self.inspection.path(self.view.clip), T, short_side=THUMBNAIL)
         except (VideoError, OSError) as error:
             return str(error)
-
-    def _read_pictures(self, clip: str) -> np.ndarray:
-        T = self.inspection.features.frame_features.shape[1]
-        return read_segments(self.inspection.path(clip), T, short_side=THUMBNAIL)
 
     def _change_window(self) -> None:
         self._say("")
@@ -286,9 +283,6 @@ class HardNegativeInspector(ipywidgets.VBox):
     def _save(self, kind: str) -> None:
         self._say(f"Saved {self.save_picture(kind)}")
 
-    def _save_csv(self) -> None:
-        self._say(f"Saved {len(self.rows)} videos to {self.save_selection()}")
-
     def save_picture(self, kind: str = "png") -> Path:
         """Save the current view as `inspector-ID.png` or `.svg` and return its path."""
         figure = self.figure()
@@ -297,11 +291,11 @@ class HardNegativeInspector(ipywidgets.VBox):
             name = f"{name[:40]}-{hashlib.sha256(self.view.clip.encode()).hexdigest()[:8]}"
         return plots.save_as(figure, self.exports / f"inspector-{name}.{kind}", bbox_inches=figure.bbox_inches)
 
-    def save_selection(self) -> Path:
-        """Save the videos that match as `selection.csv`, with every model's rank and the negatives; its path."""
+    def _save_csv(self) -> None:
+        """Save the videos that match as `selection.csv`, with every model's rank and the negatives."""
         path = self.exports / "selection.csv"
         write_text_atomic(path, self.inspection.table(self.rows).to_csv(index=False, lineterminator="\n"))
-        return path
+        self._say(f"Saved {len(self.rows)} videos to {path}")
 
     # Small things
 
