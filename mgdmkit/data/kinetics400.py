@@ -33,7 +33,7 @@ def kinetics400_clips(annotations: Path) -> OfficialClips:
         ValueError: no CSV in UTF-8, or missing columns.
         ManifestError: an unknown label (Kinetics-600 and -700 have others), times that are none.
     """
-    files = _annotation_csvs(Path(annotations))
+    files = _annotation_csvs(annotations)
     clips: dict[str, OfficialClip] = {}
     again, notes = 0, [f"no {split}.csv in {annotations}" for split in ("val", "train") if split not in files]
     for split in [split for split in ("val", "test", "train") if split in files]:

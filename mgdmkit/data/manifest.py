@@ -101,30 +101,27 @@ def read_manifest(path: Path | str, split: str | None = None, *, official_split:
         ManifestError: no CSV, missing columns, empty or duplicate entries, unknown splits, a split without clips.
     """
     path = Path(path)
-    header, rows = read_table(path, COLUMNS, f"`mgdm manifest folder --videos DIR --out {path}` makes a manifest")
-    table = pd.DataFrame([cells for _, cells in rows], [line for line, _ in rows], header, dtype=str)
+    table = read_table(path, COLUMNS, f"`mgdm manifest folder --videos DIR --out {path}` makes a manifest")
     table = take_official_split(table, official_split, path)
+    official = official_splits(list(table))
     if missing := [column for column in COLUMNS if column not in table]:
-        hint = f"; it has {', '.join(official)}: choose one" if (official := official_splits(header)) else ""
+        hint = f"; it has {', '.join(official)}: choose one" if official else ""
         raise ManifestError(
             f"{path} lacks the columns {', '.join(missing)}{hint}; a manifest has {', '.join(COLUMNS)}, and its first "
-            f"line has {', '.join(map(repr, header)) or 'nothing'}"
+            f"line has {', '.join(map(repr, table)) or 'nothing'}"
         )
-    splits = ["split", *official_splits(header)]
     # A blank behind a label would make it a class of its own.
-    for column in ("id", "label", *splits):
+    for column in ("id", "label", "split", *official):
         table[column] = table[column].str.strip()
-    for column in splits:
+    for column in ("split", *official):
         table[column] = [SPLIT_NAMES.get(split.lower(), split) for split in table[column]]
     _check_rows(path, table)
-    table = table.reset_index(drop=True)
     classes = tuple(sorted(set(table["label"])))
     if split is not None:
-        held = sorted(set(table["split"]))
-        table = table[table["split"] == split].reset_index(drop=True)
+        held, table = sorted(set(table["split"])), table[table["split"] == split]
         if table.empty:
             raise ManifestError(f"{path} has no clip in split {split!r}; it has {', '.join(held)}")
-    return Manifest(path, table, classes)
+    return Manifest(path, table.reset_index(drop=True), classes)
 
 
 def _check_rows(path: Path, table: pd.DataFrame) -> None:

@@ -214,7 +214,6 @@ def summary(official: OfficialClips, checked: Checked, out: Path) -> str:
 
 def annotation_files(annotations: Path, dataset: str) -> list[Path]:
     """All files in the folder of official lists and in the folders directly in it; `FileNotFoundError` without one."""
-    annotations = Path(annotations)
     if not annotations.is_dir():
         card = dataset_card(dataset)
         wanted = f"{', '.join(card['annotations'])} from {card['page']}"

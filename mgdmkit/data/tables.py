@@ -9,7 +9,6 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -67,18 +66,10 @@ def _not_utf8(path: Path, data: bytes, error: UnicodeDecodeError) -> str:
     )
 
 
-class Table(NamedTuple):
-    """The cells of a CSV."""
+def read_table(path: Path, columns: Sequence[str], cure: str) -> pd.DataFrame:
+    """A CSV that should have `columns`, whatever stands between the cells: its rows that hold anything, as text.
 
-    header: list[str]
-    """In small letters, with _ for a blank."""
-    rows: list[tuple[int, list[str]]]
-    """Line number, and as many cells as the header has; without the rows in which every cell is empty."""
-
-
-def read_table(path: Path, columns: Sequence[str], cure: str) -> Table:
-    """Read a CSV that should have `columns`, whatever stands between the cells.
-
+    The names of the columns are in small letters, with _ for a blank; the index is the line of each row.
     `ManifestError` names the file, and the line of a row that has fewer or more cells than the header: it was cut, or
     lacks the quotes around a comma. Errors of `read_text`, too.
     """
@@ -108,7 +99,8 @@ def read_table(path: Path, columns: Sequence[str], cure: str) -> Table:
     names = [header[at] for at in named]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ManifestError(f"{path} has more than one column {twice[0]!r}; keep one of them")
-    return Table(names, [(line, [row[at] for at in named]) for line, row in rows])
+    cells = [[row[at] for at in named] for _, row in rows]
+    return pd.DataFrame(cells, [line for line, _ in rows], names, dtype=str)
 
 
 def _names(line: str, mark: str) -> list[str]:
@@ -118,11 +110,12 @@ def _names(line: str, mark: str) -> list[str]:
 
 def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row of a CSV, by column; errors as for `read_table`, and for columns."""
-    header, rows = read_table(path, columns, cure)
-    if missing := [name for name in columns if name not in header]:
-        held = ", ".join(map(repr, header)) or "nothing"
+    table = read_table(path, columns, cure)
+    if missing := [name for name in columns if name not in table]:
+        held = ", ".join(map(repr, table)) or "nothing"
         raise ManifestError(f"{path} lacks the column {missing[0]!r}; its first line has {held}; {cure}")
-    return [(line, dict(zip(header, map(str.strip, cells), strict=True))) for line, cells in rows]
+    rows = table.to_dict("index").items()
+    return [(line, {name: cell.strip() for name, cell in row.items()}) for line, row in rows]
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence | dict]) -> Path:

@@ -280,18 +280,16 @@ def _collect(
     """Those of the frames `indices` that exist, by index, and how many frames were decoded (all, or up to `last`)."""
     if short_side is not None and short_side < 1:
         raise ValueError(f"short_side={short_side} must be at least 1 pixel")
-    wanted, found, count = set(indices), {}, 0
-    reformatter, matrix = VideoReformatter(), b""
+    wanted, found, reformatter = set(indices), {}, VideoReformatter()
     with closing(_decode(path)) as frames:
-        for frame in frames:
-            if count == 0:  # of one frame only: asking a frame for its side data keeps it alive until a collection
+        for i, frame in enumerate(frames):
+            if i == 0:  # of one frame only: asking a frame for its side data keeps it alive until a collection
                 matrix = bytes(frame.side_data.get("DISPLAYMATRIX", b""))
-            if count in wanted:
-                found[count] = _picture(frame, reformatter, matrix, short_side)
-            count += 1
-            if last is not None and count > last:
+            if i in wanted:
+                found[i] = _picture(frame, reformatter, matrix, short_side)
+            if i == last:
                 break
-    return found, count
+    return found, i + 1  # a file without a frame is a `VideoError`
 
 
 def _stack(path: Path | str, found: dict[int, np.ndarray], indices: list[int]) -> np.ndarray:

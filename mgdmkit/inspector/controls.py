@@ -8,8 +8,6 @@ from mgdmkit.inspector.html import heading, own_keys
 from mgdmkit.inspector.inspection import SHOWS, Inspection
 from mgdmkit.inspector.playback import Playable
 
-SCOPES = {"it is really in this video": "clip", "it says the same as the true label": "classes"}
-
 
 class Controls:
     """What can be set and what is shown; nothing answers yet.
@@ -52,7 +50,8 @@ class Controls:
         self.player = w.Box(layout=w.Layout(justify_content="center", align_items="center", min_height="200px"))
 
         tip = "a mark holds for this video alone, or for all videos of the two classes"
-        self.scope = _named(w.RadioButtons, "because", tip, options=list(SCOPES.items()))
+        scopes = [("it is really in this video", "clip"), ("it says the same as the true label", "classes")]
+        self.scope = _named(w.RadioButtons, "because", tip, options=scopes)
         self.note = _named(w.Text, "note", "for people; kept in the CSV")
         self.mark = _button("Mark as false negative", None, "200px", button_style="primary", icon="times")
         self.undo = _button("Undo", "take the last change of this session back", "96px", icon="undo")
@@ -64,19 +63,14 @@ class Controls:
     def arranged(self) -> list[w.Widget]:
         """All of them, as they stand below one another; rows wrap where a window is narrow."""
         turning = w.HBox([self.previous, self.next], layout=w.Layout(width="98%", justify_content="space-between"))
-        filters = [self.split, self.label, self.text, self.show, self.rank, self.run]
-        columns = [[_title("Choose"), *filters], [self.position, self.matches, turning], [self.heading, self.player]]
+        choose, judging, exporting = (w.HTML(heading(text)) for text in ("Choose", "Judge the chosen label", "Export"))
+        filters = [choose, self.split, self.label, self.text, self.show, self.rank, self.run]
+        columns = [filters, [self.position, self.matches, turning], [self.heading, self.player]]
         top = _wrapping(*(w.VBox(column, layout=w.Layout(min_width="250px", flex="1 1 0")) for column in columns))
         settings = _wrapping(self.k, self.which, self.chosen, align_items="center", grid_gap="4px 12px")
-        marking = [
-            _title("Judge the chosen label"),
-            self.scope,
-            self.note,
-            w.HBox([self.mark, self.undo]),
-            self.summary,
-        ]
-        saving = _wrapping(self.save_png, self.save_svg, self.save_csv, grid_gap=None)
-        judge = w.VBox([*marking, _title("Export"), saving], layout=w.Layout(flex="2 1 290px"))
+        marking = [judging, self.scope, self.note, w.HBox([self.mark, self.undo]), self.summary]
+        saving = [exporting, _wrapping(self.save_png, self.save_svg, self.save_csv, grid_gap=None)]
+        judge = w.VBox([*marking, *saving], layout=w.Layout(flex="2 1 290px"))
         below = _wrapping(w.VBox([self.space], layout=w.Layout(flex="5 1 560px")), judge)
         return [self.message, top, settings, self.strip, self.rankings, below, self.words, w.HTML(own_keys())]
 
@@ -97,10 +91,6 @@ def _named(kind: type, name: str, tip: str, width: str = "98%", words: str = "64
 
 def _button(name: str, tip: str | None, width: str = "auto", **look: Any) -> w.Button:
     return w.Button(description=name, tooltip=tip, layout=w.Layout(width=width), **look)
-
-
-def _title(text: str) -> w.HTML:
-    return w.HTML(heading(text))
 
 
 def _wrapping(*parts: w.Widget, grid_gap: str | None = "4px 16px", **look: Any) -> w.HBox:

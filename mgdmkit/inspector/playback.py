@@ -46,15 +46,13 @@ def playable(path: Path | str) -> Playable:
 
 def h264(frames: np.ndarray, rate: float) -> bytes:
     """Frames uint8 (n, H, W, 3) as an MP4, `rate` of them a second; an odd last row or column is cut off."""
-    H, W = frames.shape[1:3]
+    H, W = (side // 2 * 2 for side in frames.shape[1:3])
     file, rate = io.BytesIO(), Fraction(max(rate, 0.1)).limit_denominator(1000)
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "26"})
-        stream.width, stream.height, stream.pix_fmt = W // 2 * 2, H // 2 * 2, "yuv420p"
-        for number, frame in enumerate(frames[:, : H // 2 * 2, : W // 2 * 2]):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            picture.pts, picture.time_base = number, 1 / rate
-            container.mux(stream.encode(picture))
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p"
+        for frame in np.ascontiguousarray(frames[:, :H, :W]):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
     return file.getvalue()
 
