@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, filterfalse
 from pathlib import Path
@@ -36,8 +36,8 @@ class Checked:
     """The others: id, path, label, and the problem in words."""
     probed: bool
     """Whether each file was decoded, or only looked for."""
-    notes: list[str] = field(default_factory=list)
-    copies: list[list[Row]] = field(default_factory=list)
+    notes: list[str]
+    copies: list[list[Row]]
     """As `copies_among` gives them."""
 
     @property
@@ -172,7 +172,8 @@ def notes_on(rows: Sequence[Row], copies: Sequence[Sequence[Row]]) -> list[str]:
     harm = {"split": "a score on a clip that was trained on is none", "class": "the two labels contradict each other"}
     for other, pairs in of_kind.items():
         if pairs:
-            first, second = (f"{row['path']} ({row['label']}, {_splits(row)})" for row in pairs[0])
+            columns = split_columns(pairs[0])
+            first, second = (f"{row['path']} ({row['label']}, {'/'.join(map(row.get, columns))})" for row in pairs[0])
             n, which = ("1 clip has", ":") if len(pairs) == 1 else (f"{len(pairs)} clips have", ", first")
             told = f"{n} a copy in another {other}{which} {first} and {second}"
             notes.append(f"{told}: {harm[other]}; delete one of each")
@@ -204,10 +205,6 @@ def _apart(pair: tuple[Row, Row]) -> bool:
     """Whether two rows are of different classes, or in different splits that are both used."""
     splits = ({row[column] for row in pair} - {UNUSED} for column in split_columns(pair))
     return not _agree(pair) or any(len(held) > 1 for held in splits)
-
-
-def _splits(row: Row) -> str:
-    return "/".join(row[column] for column in split_columns([row]))
 
 
 def save_checked(out: Path, checked: Checked, about: dict[str, Any]) -> None:

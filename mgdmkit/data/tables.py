@@ -114,8 +114,8 @@ def read_rows(path: Path, columns: Sequence[str], cure: str) -> list[tuple[int, 
     if missing := [name for name in columns if name not in table]:
         held = ", ".join(map(repr, table)) or "nothing"
         raise ManifestError(f"{path} lacks the column {missing[0]!r}; its first line has {held}; {cure}")
-    rows = table.to_dict("index").items()
-    return [(line, {name: cell.strip() for name, cell in row.items()}) for line, row in rows]
+    rows = zip(table.index, table.to_numpy(), strict=True)
+    return [(line, dict(zip(table, map(str.strip, cells), strict=True))) for line, cells in rows]
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence | dict]) -> Path:
