@@ -313,7 +313,7 @@ def test_what_trains_on_features_does_not_wait_for_open_clip():
 
 
 MISTAKES = {
-    "clip --manifest {out}/none.csv --out {out}/clip": "no file at {out}/none.csv; `mgdm manifest",
+    "clip --manifest {out}/none.csv --out {out}/clip": "no manifest at {out}/none.csv; `mgdm manifest",
     "manifest folder --videos {out}/none --out {out}/m.csv": "{out}/none",
     "features --manifest {job}/data.csv --clip {out}/none --out {out}/f": "neither a folder with a CLIP nor a model",
     "features --manifest {job}/data.csv --clip {job}/clp --out {out}/f": "; did you mean {job}/clip?",
