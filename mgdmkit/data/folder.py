@@ -151,10 +151,12 @@ def _too_few_classes(videos: Path, clips: Mapping[Path, Path], others: Sequence[
 
 def _rows(videos: Path, clips: Sequence[Row], splits: Mapping[Path, str]) -> list[Row]:
     """The clips that have a split; the id of those whose name is another's, too, is their path."""
-    listed = [(row, Path(row["path"])) for row in clips if Path(row["path"]) in splits]
-    stems = Counter(row["id"] for row, _ in listed)
-    ids = [row["id"] if stems[row["id"]] == 1 else path.relative_to(videos).as_posix() for row, path in listed]
-    return [{**row, "id": own, "split": splits[path]} for (row, path), own in zip(listed, ids, strict=True)]
+    rows = [{**row, "split": splits[Path(row["path"])]} for row in clips if Path(row["path"]) in splits]
+    stems = Counter(row["id"] for row in rows)
+    for row in rows:
+        if stems[row["id"]] > 1:
+            row["id"] = Path(row["path"]).relative_to(videos).as_posix()
+    return rows
 
 
 def _splits_from_lists(clips: Mapping[Path, Path], lists: dict[str, Path], notes: list[str]) -> dict[Path, str]:

@@ -6,12 +6,11 @@ from html import escape
 from mgdmkit.inspector import figure as drawing
 from mgdmkit.inspector.inspection import View, rank_of
 
-HEADING = "font-weight: 600; font-size: 110%; margin: 0 0 2px 0;"
 PROSE = "line-height: 1.4; overflow-wrap: anywhere"  # a path has no blanks to break at
 
 
 def heading(text: str) -> str:
-    return f"<div style='{HEADING}'>{escape(text)}</div>"
+    return f"<div style='font-weight: 600; font-size: 110%; margin: 0 0 2px 0;'>{escape(text)}</div>"
 
 
 def status(text: str) -> str:
