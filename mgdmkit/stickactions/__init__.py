@@ -1,6 +1,6 @@
 """StickActions, the dataset that the kit draws: stick people at work in six places, as real video files.
 
-May import config alone. Like any other dataset it is read through its manifest.
+Like any other dataset it is read through its manifest.
 """
 
 from mgdmkit.stickactions.catalogue import LABELS, REVERSED, SCENES, reverse_of, scene_numbers, scene_of

@@ -6,13 +6,12 @@ picture of a place may show ("tree and fence behind"): without them the labels o
 each other than to those of another, and the hard negatives of a video would come from anywhere.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mgdmkit.stickactions.catalogue import PLAYED, scene_of
-from mgdmkit.stickactions.clips import Clip, Moment
+from mgdmkit.stickactions.clips import Clip, Moment, pick
 from mgdmkit.stickactions.scenes import PROPS
 
 LONGEST = 14  # words
@@ -45,10 +44,6 @@ HEIGHTS = (
 )
 
 
-def _pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
-    return choices[int(rng.random() * len(choices))]
-
-
 def _postures(seen: Moment) -> tuple[str, ...]:
     """Words for what the body does."""
     hip, lean = seen.channels[1], seen.channels[2]
@@ -69,7 +64,7 @@ def _postures(seen: Moment) -> tuple[str, ...]:
     return ("standing upright", "standing", "upright")
 
 
-def _arms(seen: Moment, rng: np.random.Generator) -> str:
+def _arms(seen: Moment, u: Iterator[float]) -> str:
     """Where the hands are: both when they are together, else the one that reaches further."""
     (ax, ay), (bx, by) = seen.body.hands
     sx, sy = seen.body.shoulder
@@ -77,7 +72,7 @@ def _arms(seen: Moment, rng: np.random.Generator) -> str:
     if abs(ay - by) > 0.09 or abs(ax - bx) > 0.09:
         far = max(((ax, ay), (bx, by)), key=lambda hand: abs(hand[0] - sx) + abs(hand[1] - sy + 0.24))
         who, y = "one hand", far[1]
-    return f"{who} {_pick(rng, next(words for top, words in HEIGHTS if y < top))}"
+    return f"{who} {pick(u, next(words for top, words in HEIGHTS if y < top))}"
 
 
 def sights(clip: Clip) -> tuple[str, ...]:
@@ -91,21 +86,22 @@ def caption(clip: Clip, seen: Moment, rng: np.random.Generator) -> str:
     """A sentence of at most `LONGEST` words about one moment of a clip; `rng` chooses the wording."""
     around = list(sights(clip))
     rng.shuffle(around)
-    place, posture = _pick(rng, PLACES[scene_of(clip.label)]), _pick(rng, _postures(seen))
-    state, arms = PLAYED[clip.label].action.state(seen.channels), _arms(seen, rng)
-    where = _pick(rng, ("behind", "around", "nearby"))
+    u = iter(rng.random, None)
+    place, posture = pick(u, PLACES[scene_of(clip.label)]), pick(u, _postures(seen))
+    state, arms = PLAYED[clip.label].action.state(seen.channels), _arms(seen, u)
+    where = pick(u, ("behind", "around", "nearby"))
     scenery = f"{around[0]} and {around[1]} {where}"
-    kind = rng.random()
+    kind = next(u)
     if kind < 0.4:
         # Without the place in half of them: a bare label, too, must tell where it belongs.
-        what, place, details = clip.label, _pick(rng, (place, "")), [_pick(rng, (state, state, posture, arms)), scenery]
+        what, place, details = clip.label, pick(u, (place, "")), [pick(u, (state, state, posture, arms)), scenery]
     elif kind < 0.48:
         what, details = posture, [state, arms]
     elif kind < 0.85:
         what, details = posture, [arms, scenery]
     else:
         what, details = "", [scenery]
-    who = _pick(rng, PEOPLE)
+    who = pick(u, PEOPLE)
     # The fullest wording that is short enough; what matters least goes first.
     for full in (
         [f"{who} {what} {place}", *details],

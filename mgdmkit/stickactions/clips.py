@@ -4,9 +4,10 @@ Splits differ in `RANGES`: `val` draws like `train`; `test` has other shirts, ot
 stronger camera drift, other zooms and other variants of every backdrop. Everything else is shared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -91,13 +92,8 @@ class Clip:
 
     def reversed(self) -> "Clip":
         """The clip of the time-reversed label whose frames are this clip's, last to first."""
-        return replace(
-            self,
-            label=REVERSED[self.label],
-            before=self.after,
-            after=self.before,
-            drift=(-self.drift[0], -self.drift[1]),
-        )
+        drift = (-self.drift[0], -self.drift[1])
+        return replace(self, label=REVERSED[self.label], before=self.after, after=self.before, drift=drift)
 
 
 def _between(u: Iterator[float], low: float, high: float) -> float:
@@ -108,7 +104,7 @@ def _signed(u: Iterator[float], bounds: tuple[float, float]) -> float:
     return _between(u, *bounds) * (1 if next(u) < 0.5 else -1)
 
 
-def _pick(u: Iterator[float], choices):
+def pick(u: Iterator[float], choices: Sequence[Any]) -> Any:
     return choices[int(next(u) * len(choices))]
 
 
@@ -119,13 +115,13 @@ def _look(u: Iterator[float], ranges: Ranges) -> Look:
         arms=1 + 0.04 + 0.7 * _signed(u, ranges.proportions),
         head=1 + _signed(u, ranges.proportions),
         girth=_between(u, 0.9, 1.14),
-        skin=_pick(u, SKINS),
-        hair=_pick(u, HAIRS),
+        skin=pick(u, SKINS),
+        hair=pick(u, HAIRS),
         hair_style=int(next(u) * 4),
-        shirt=_pick(u, ranges.shirts),
+        shirt=pick(u, ranges.shirts),
         sleeves=next(u) < 0.5,
-        trousers=_pick(u, TROUSERS),
-        shoes=_pick(u, SHOES),
+        trousers=pick(u, TROUSERS),
+        shoes=pick(u, SHOES),
     )
 
 
@@ -135,7 +131,7 @@ def _surroundings(u: Iterator[float], label: str) -> tuple[tuple[str, float, Col
     for name, prop in PROPS.items():
         if prop.scene != action.scene:
             continue
-        shown, state, tint = next(u) < prop.often, next(u), _pick(u, TINTS)
+        shown, state, tint = next(u) < prop.often, next(u), pick(u, TINTS)
         if name == action.prop or not (shown or name in action.needs):
             continue
         standing.append((name, state / prop.loose if state < prop.loose else 0.0, tint))
@@ -146,8 +142,8 @@ def sample_clip(label: str, split: str, rng: np.random.Generator) -> Clip:
     """Draw the nuisances of a clip of `label`."""
     ranges = RANGES[split]
     u = iter(rng.random(96).tolist())
-    variant = _pick(u, ranges.variants)
-    low, high = _pick(u, ranges.motion)
+    variant = pick(u, ranges.variants)
+    low, high = pick(u, ranges.motion)
     return Clip(
         label=label,
         look=_look(u, ranges),
@@ -160,7 +156,7 @@ def sample_clip(label: str, split: str, rng: np.random.Generator) -> Clip:
         motion=int(_between(u, low, high + 1)),
         after=int(_between(u, HOLD[0], HOLD[1] + 1)),
         offset=next(u),
-        tint=_pick(u, TINTS),
+        tint=pick(u, TINTS),
         props=_surroundings(u, label),
     )
 
@@ -214,26 +210,23 @@ def moment(clip: Clip, frame: int) -> Moment:
 
 
 class Camera:
-    """Draws the frames of one clip at one size, from `samples` x `samples` points a pixel."""
+    """Draws the frames of one clip at one size; what does not move is drawn once, or for a still with its frame."""
 
-    def __init__(self, clip: Clip, size: int, samples: int = VIDEO_SAMPLES):
-        self.clip, self.samples, self.width = clip, samples, size * samples
+    def __init__(self, clip: Clip, size: int, still: bool = False):
+        self.clip, self.still, self.samples = clip, still, STILL_SAMPLES if still else VIDEO_SAMPLES
+        self.width = size * self.samples
         self.action = PLAYED[clip.label].action
         self.scale = self.width * clip.zoom
         self.backdrop, self.ground = _backdrop(self.action.scene, clip.variant, self.scale)
         self.corner = (round(-LEFT * self.scale), round(TOP * self.scale))
-        self.furnished = False
-
-    def furnish(self) -> None:
-        """Draw what does not move once for all frames; pays for a video, not for a still."""
-        self.backdrop = self.backdrop.copy()
-        self._furniture(Pen(ImageDraw.Draw(self.backdrop), self.scale, *self.corner))
-        self.furnished = True
+        if not still:
+            self.backdrop = self.backdrop.copy()
+            self._furniture(Pen(ImageDraw.Draw(self.backdrop), self.scale, *self.corner))
 
     def _furniture(self, pen: Pen) -> None:
         for name, state, tint in self.clip.props:
             prop = PROPS[name]
-            prop.draw(pen.at(prop.x, prop.y, prop.turn), state, tint)
+            prop.draw(pen.at(prop.x, prop.y), state, tint)
 
     def shoot(self, frame: int, seen: Moment | None = None) -> np.ndarray:
         """The frame as uint8 (size, size, 3)."""
@@ -246,7 +239,7 @@ class Camera:
         x, y = self.corner[0] - left, self.corner[1] - top
         image = self.backdrop.crop((x, y, x + width, y + width))
         pen = Pen(ImageDraw.Draw(image), self.scale, left, top)
-        if not self.furnished:
+        if self.still:
             self._furniture(pen)
 
         def prop() -> None:
@@ -267,5 +260,4 @@ class Camera:
 def film(clip: Clip, size: int) -> np.ndarray:
     """All frames of a clip: uint8 (F, size, size, 3)."""
     camera = Camera(clip, size)
-    camera.furnish()
     return np.stack([camera.shoot(frame) for frame in range(clip.frames)])

@@ -9,7 +9,9 @@ to train a small image-text model on. Every picture follows from (seed, split, i
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -21,7 +23,7 @@ from mgdmkit.files import atomic, sha256, write_text_atomic
 from mgdmkit.pool import pool
 from mgdmkit.stickactions.captions import caption
 from mgdmkit.stickactions.catalogue import LABELS, scene_of
-from mgdmkit.stickactions.clips import SPLITS, STILL_SAMPLES, STILLS, Camera, clip_of, film, moment, sample_clip
+from mgdmkit.stickactions.clips import SPLITS, STILLS, Camera, clip_of, film, moment, sample_clip
 
 DATASET_VERSION = 1  # of the pictures: raise it whenever the same seed draws something else
 HASHES = "SHA256SUMS"  # of the videos, as `sha256sum -c` reads it
@@ -48,9 +50,6 @@ class StickActionsConfig(Config):
         if not 1 <= self.fps <= 120:
             raise ValueError(f"fps={self.fps} must be from 1 to 120")
 
-    def per_class(self, split: str) -> int:
-        return getattr(self, f"{split}_per_class")
-
 
 def render_clip(label: str, split: str, seed: int, index: int, size: int = 128) -> np.ndarray:
     """The frames of a clip, uint8 (F, size, size, 3): what `generate` encodes. `ValueError` as `clip_of`."""
@@ -64,7 +63,7 @@ def render_still(split: str, seed: int, index: int, size: int = 64) -> tuple[np.
     # Stillness before and after the motion is cut short: it looks the same in every frame.
     frame = int(rng.integers(clip.before - 2, clip.before + clip.motion + 2))
     seen = moment(clip, frame)
-    return Camera(clip, size, STILL_SAMPLES).shoot(frame, seen), caption(clip, seen, rng)
+    return Camera(clip, size, still=True).shoot(frame, seen), caption(clip, seen, rng)
 
 
 # ---- video files ----------------------------------------------------------------------------------------------
@@ -82,31 +81,26 @@ def encode(frames: np.ndarray, path: Path, fps: int) -> None:
         container.mux(stream.encode())
 
 
-def _rows(config: StickActionsConfig) -> list[dict[str, str]]:
-    """The manifest, in the order in which it is written."""
+def _rows(config: StickActionsConfig) -> list[dict[str, Any]]:
+    """The manifest, in the order in which it is written, and the `index` of each clip."""
     rows = []
     for split in SPLITS:
         for label in LABELS:
             slug = label.replace(" ", "_")
-            for index in range(config.per_class(split)):
+            for index in range(getattr(config, f"{split}_per_class")):
                 name = f"{slug}_{split}_{index:03d}"
                 path = f"videos/{split}/{slug}/{name}.mp4"
-                rows.append({"id": name, "path": path, "label": label, "split": split, "scene": scene_of(label)})
+                row = {"id": name, "path": path, "label": label, "split": split, "scene": scene_of(label)}
+                rows.append(row | {"index": index})
     return rows
 
 
-def _index(row: dict[str, str]) -> int:
-    return int(row["id"].rsplit("_", 1)[1])
+def _make(root: Path, config: StickActionsConfig, row: dict[str, Any]) -> None:
+    frames = render_clip(row["label"], row["split"], config.seed, row["index"], config.size)
+    encode(frames, root / row["path"], config.fps)
 
 
-def _make(job: tuple[Path, StickActionsConfig, dict[str, str]]) -> None:
-    root, config, row = job
-    encode(
-        render_clip(row["label"], row["split"], config.seed, _index(row), config.size), root / row["path"], config.fps
-    )
-
-
-def _is_whole(root: Path, config: StickActionsConfig, row: dict[str, str], hashes: dict[str, str]) -> bool:
+def _is_whole(root: Path, config: StickActionsConfig, row: dict[str, Any], hashes: dict[str, str]) -> bool:
     """Whether a video is there as it was made; one without a hash, from an interrupted run, is decoded."""
     path = root / row["path"]
     if path.is_dir():
@@ -120,7 +114,7 @@ def _is_whole(root: Path, config: StickActionsConfig, row: dict[str, str], hashe
             frames = sum(1 for _ in container.decode(video=0))
     except (av.FFmpegError, IndexError):
         return False
-    return frames == clip_of(row["label"], row["split"], config.seed, _index(row)).frames
+    return frames == clip_of(row["label"], row["split"], config.seed, row["index"]).frames
 
 
 def _hashes(root: Path) -> dict[str, str]:
@@ -148,13 +142,14 @@ def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
     record = {"dataset": "StickActions", "version": DATASET_VERSION, "config": config.to_dict()}
     claim(root / "stickactions.json", record, work=("manifest.csv", "videos"))
     rows, hashes = _rows(config), _hashes(root)
-    jobs = [(root, config, row) for row in rows if not _is_whole(root, config, row, hashes)]
-    with pool(workers) if workers > 1 and len(jobs) > 1 else nullcontext() as drawers:
-        made = drawers.map(_make, jobs, chunksize=8) if drawers else map(_make, jobs)
-        for _ in tqdm(made, "StickActions", len(jobs), unit="clip", disable=not jobs):
+    left = [row for row in rows if not _is_whole(root, config, row, hashes)]
+    make = partial(_make, root, config)
+    with pool(workers) if workers > 1 and len(left) > 1 else nullcontext() as drawers:
+        made = drawers.map(make, left, chunksize=8) if drawers else map(make, left)
+        for _ in tqdm(made, "StickActions", len(left), unit="clip", disable=not left):
             pass
     manifest = root / "manifest.csv"
-    for *_, row in jobs:
+    for row in left:
         hashes.pop(row["path"], None)  # of the damaged file
     digests = {row["path"]: hashes.get(row["path"]) or sha256(root / row["path"]) for row in rows}
     _keep(root / HASHES, "".join(f"{digest}  {path}\n" for path, digest in digests.items()))

@@ -34,23 +34,19 @@ class Pen:
 
     __slots__ = ("a", "b", "c", "d", "draw", "scale", "tx", "ty")
 
-    def __init__(self, draw: ImageDraw.ImageDraw, scale: float, tx: float, ty: float):
-        """`scale` pixels per unit; the scene's origin lies at pixel (`tx`, `ty`)."""
+    def __init__(
+        self, draw: ImageDraw.ImageDraw, scale: float, tx: float, ty: float, turned: tuple[float, ...] | None = None
+    ):
+        """`scale` pixels per unit; the origin lies at pixel (`tx`, `ty`), and the axes along the matrix `turned`."""
         self.draw, self.scale, self.tx, self.ty = draw, scale, tx, ty
-        self.a, self.b, self.c, self.d = scale, 0.0, 0.0, -scale
+        self.a, self.b, self.c, self.d = turned or (scale, 0.0, 0.0, -scale)
 
     def at(self, x: float, y: float, turn: float = 0.0, flip: int = 1) -> "Pen":
         """The pen of an object at (x, y), turned by `turn` degrees; `flip` -1 mirrors object and turn."""
         cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-        pen = Pen.__new__(Pen)
-        pen.draw, pen.scale = self.draw, self.scale
-        pen.tx = self.tx + self.a * x + self.b * y
-        pen.ty = self.ty + self.c * x + self.d * y
-        pen.a = self.a * flip * cos + self.b * sin
-        pen.b = -self.a * flip * sin + self.b * cos
-        pen.c = self.c * flip * cos + self.d * sin
-        pen.d = -self.c * flip * sin + self.d * cos
-        return pen
+        a, b, c, d = self.a * flip, self.b, self.c * flip, self.d
+        turned = (a * cos + b * sin, -a * sin + b * cos, c * cos + d * sin, -c * sin + d * cos)
+        return Pen(self.draw, self.scale, *self.pixel((x, y)), turned)
 
     def pixel(self, p: Point) -> Point:
         x, y = p
@@ -58,8 +54,7 @@ class Pen:
 
     def shape(self, colour: Colour, *points: Point) -> None:
         """A filled polygon."""
-        a, b, c, d, tx, ty = self.a, self.b, self.c, self.d, self.tx, self.ty
-        self.draw.polygon([(tx + a * x + b * y, ty + c * x + d * y) for x, y in points], colour)
+        self.draw.polygon([self.pixel(p) for p in points], colour)
 
     def box(self, colour: Colour, x0: float, y0: float, x1: float, y1: float) -> None:
         """A filled rectangle with the corners (x0, y0) and (x1, y1)."""
@@ -89,23 +84,14 @@ class Pen:
         dx, dy = qx - px, qy - py
         length = math.hypot(dx, dy) or 1.0
         nx, ny = -dy / length * self.scale / 2, dx / length * self.scale / 2
-        w, v = width, width if width_q is None else width_q
-        self.draw.polygon(
-            [
-                (px + nx * w, py + ny * w),
-                (qx + nx * v, qy + ny * v),
-                (qx - nx * v, qy - ny * v),
-                (px - nx * w, py - ny * w),
-            ],
-            colour,
-        )
+        (ax, ay), (bx, by) = ((nx * w, ny * w) for w in (width, width_q or width))
+        self.draw.polygon([(px + ax, py + ay), (qx + bx, qy + by), (qx - bx, qy - by), (px - ax, py - ay)], colour)
 
     def limb(self, colour: Colour, p: Point, q: Point, width: float, width_q: float | None = None) -> None:
         """A bar with round ends."""
-        v = width if width_q is None else width_q
-        self.bar(colour, p, q, width, v)
+        self.bar(colour, p, q, width, width_q)
         self.disc(colour, p, width / 2)
-        self.disc(colour, q, v / 2)
+        self.disc(colour, q, (width_q or width) / 2)
 
 
 @dataclass(frozen=True)
@@ -139,7 +125,6 @@ class Skeleton:
     hands: tuple[Point, Point]
     knees: tuple[Point, Point]
     feet: tuple[Point, Point]
-    lean: float  # of the torso, degrees, positive towards the face
 
 
 def _bend(start: Point, goal: Point, first: float, second: float, side: int) -> tuple[Point, Point]:
@@ -174,7 +159,7 @@ def skeleton(pose: tuple[float, ...], look: Look, face: int) -> Skeleton:
     arms = [_bend(shoulder, goal, upper, fore, -face) for goal in ((nx, ny), (fx, fy))]
     legs = [_bend(hip, goal, thigh, shin, face) for goal in ((px, py + ANKLE), (qx, qy + ANKLE))]
     (elbows, hands), (knees, feet) = zip(*arms, strict=True), zip(*legs, strict=True)
-    return Skeleton(face, hip, shoulder, head, tilt, elbows, hands, knees, feet, lean)
+    return Skeleton(face, hip, shoulder, head, tilt, elbows, hands, knees, feet)
 
 
 def draw_shadow(pen: Pen, body: Skeleton, ground: Colour) -> None:
@@ -239,16 +224,10 @@ def draw_person(pen: Pen, body: Skeleton, look: Look, between=None) -> None:
     _leg(pen, body, look, 1, 0.74)
     _leg(pen, body, look, 0, 1.0)
     width = 0.1 * look.girth
-    sx, sy = body.shoulder
-    hx, hy = body.hip
+    (hx, hy), (sx, sy) = body.hip, body.shoulder
     # The chest ends a little below the shoulder joint, so that neck and shoulder stay visible.
-    pen.limb(
-        look.shirt,
-        (hx + (sx - hx) * 0.12, hy + (sy - hy) * 0.12),
-        (hx + (sx - hx) * 0.86, hy + (sy - hy) * 0.86),
-        width * 0.9,
-        width,
-    )
+    waist, chest = ((hx + (sx - hx) * part, hy + (sy - hy) * part) for part in (0.12, 0.86))
+    pen.limb(look.shirt, waist, chest, width * 0.9, width)
     _head(pen, body, look)
     if between is not None:
         between()

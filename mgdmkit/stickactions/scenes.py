@@ -534,7 +534,6 @@ class Prop:
     y: float
     often: float = 1.0  # 1: part of the furniture
     loose: float = 0.0  # how often it rests in a random state instead of state 0
-    turn: float = 0.0
 
 
 PROPS: dict[str, Prop] = {
