@@ -1,7 +1,7 @@
 """What CLIP and MGDM cost in multiply-adds and parameters (Table 8): as the paper counts, and in truth.
 
-Nothing is trained, loaded or multiplied: the modules are built on torch's meta device, and one frame, one prompt and
-one video run through them as shapes.
+Nothing is trained, loaded or multiplied: the modules are built on torch's meta device, and the frames of a video and a
+prompt run through them as shapes.
 
 MAC: one multiply-add, half a FLOP of `torch.utils.flop_counter`. Like that counter, both countings leave out LayerNorm,
 softmax, activations and additions, and take causal attention as full.
@@ -16,6 +16,7 @@ and 1 + k text embeddings pass the semantic blocks. These token counts give ever
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +26,11 @@ import pandas as pd
 import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 from mgdmkit.clip.weights import base_name, open_clip_name
-from mgdmkit.config import MGDMConfig
+from mgdmkit.config import MGDMConfig, check_counts
 from mgdmkit.model import MGDM
 
 PAPER_TABLE8: dict[str, tuple[float, float]] = {
@@ -58,21 +60,14 @@ class Count(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One row of `parts`; `cost` is that of one call."""
+    """One row of `parts`; the multiply-adds are those of all its calls."""
 
     name: str
     times: int
-    cost: Count
-    paper_times: int
-    """Calls that the paper's counter saw."""
-
-
-class Encoders(NamedTuple):
-    """The two towers of a CLIP, without its logit scale."""
-
-    frame: Count
-    prompt: Count
-    dim: int
+    macs: int
+    params: int = 0
+    paper_macs: int = 0
+    paper_params: int = 0
 
 
 def table8(
@@ -95,11 +90,10 @@ def table8(
     Raises:
         ValueError: for an unknown model, one whose towers aren't CLIP's transformers, or sizes that are too small.
     """
-    encoders = _encoders(clip)
-    rows = {"CLIP": _clip_parts(encoders, frames)}
-    for k in ks:
-        config = MGDMConfig(encoders.dim, frames, temporal_layers, semantic_layers)
-        rows[f"MGDM, k = {k}"] = _mgdm_parts(encoders, config, k)
+    image, prompt, dim = encoders = _encoders(clip, frames)
+    config = MGDMConfig(dim, frames, temporal_layers, semantic_layers)
+    rows = {"CLIP": [image, Part("text encoder", 1, *prompt), Part("similarity (eq. 4)", 1, dim, params=1)]}
+    rows |= {f"MGDM, k = {k}": _mgdm_parts(encoders, config, k) for k in ks}
     return pd.DataFrame([{"model": model} | _totals(row) for model, row in rows.items()])
 
 
@@ -116,9 +110,9 @@ def splits(clip: str = "ViT-L-14", blocks: int = 8, frames: int = 16) -> pd.Data
     """
     if blocks < 2:
         raise ValueError(f"blocks={blocks}: each module needs one, so give 2 or more")
-    encoders, rows = _encoders(clip), []
+    encoders, rows = _encoders(clip, frames), []
     for temporal in range(blocks - 1, 0, -1):
-        config = MGDMConfig(encoders.dim, frames, temporal, blocks - temporal)
+        config = MGDMConfig(encoders[-1], frames, temporal, blocks - temporal)
         gmac = [_totals(_mgdm_parts(encoders, config, k))["paper_gmac"] for k in (0, 7)]
         rows.append((temporal, blocks - temporal, *gmac))
     table = pd.DataFrame(rows, columns=["temporal", "semantic", "gmac_k0", "gmac_k7"])
@@ -149,19 +143,18 @@ def parts(
     Raises:
         ValueError: as `table8`.
     """
-    encoders = _encoders(clip)
-    config = MGDMConfig(encoders.dim, frames, temporal_layers, semantic_layers)
-    rows = _mgdm_parts(encoders, config, k, classes)
+    encoders = _encoders(clip, frames)
+    config = MGDMConfig(encoders[-1], frames, temporal_layers, semantic_layers)
     return pd.DataFrame(
         {
             "part": part.name,
             "times": part.times,
-            "gmac": part.times * part.cost.macs / GIGA,
-            "mparams": part.cost.params / MEGA,
-            "paper_gmac": part.paper_times * part.cost.paper_macs / GIGA,
-            "paper_mparams": part.cost.paper_params / MEGA,
+            "gmac": part.macs / GIGA,
+            "mparams": part.params / MEGA,
+            "paper_gmac": part.paper_macs / GIGA,
+            "paper_mparams": part.paper_params / MEGA,
         }
-        for part in rows
+        for part in _mgdm_parts(encoders, config, k, classes)
     )
 
 
@@ -180,27 +173,20 @@ def added(table: pd.DataFrame) -> dict[str, float]:
 
 
 def _totals(rows: list[Part]) -> dict[str, float]:
+    _, _, macs, params, paper_macs, paper_params = zip(*rows, strict=True)
     return {
-        "paper_gmac": sum(part.paper_times * part.cost.paper_macs for part in rows) / GIGA,
-        "true_gmac": sum(part.times * part.cost.macs for part in rows) / GIGA,
-        "paper_mparams": sum(part.cost.paper_params for part in rows) / MEGA,
-        "true_mparams": sum(part.cost.params for part in rows) / MEGA,
+        "paper_gmac": sum(paper_macs) / GIGA,
+        "true_gmac": sum(macs) / GIGA,
+        "paper_mparams": sum(paper_params) / MEGA,
+        "true_mparams": sum(params) / MEGA,
     }
 
 
-def _clip_parts(encoders: Encoders, frames: int, texts: int = 1) -> list[Part]:
-    """Zero-shot CLIP: the mean of the frames against `texts` prompts; the logit scale is one parameter."""
-    return [
-        Part("image encoder", frames, encoders.frame, frames),
-        Part("text encoder", texts, encoders.prompt, 1),
-        Part("similarity (eq. 4)", texts, Count(encoders.dim, 1, 0, 0), 0),
-    ]
-
-
-def _mgdm_parts(encoders: Encoders, config: MGDMConfig, k: int, classes: int = 1) -> list[Part]:
-    """The logit scale of MGDM takes the place of CLIP's."""
-    *towers, _ = _clip_parts(encoders, config.frames, classes * (1 + k))
-    return [*towers, *module_parts(config, k, classes)]
+def _mgdm_parts(encoders: tuple[Part, Count, int], config: MGDMConfig, k: int, classes: int = 1) -> list[Part]:
+    image, prompt, _ = encoders
+    texts = classes * (1 + k)
+    # The paper's counter saw one prompt.
+    return [image, Part("text encoder", texts, texts * prompt.macs, *prompt[1:]), *module_parts(config, k, classes)]
 
 
 def module_parts(config: MGDMConfig, k: int, classes: int) -> list[Part]:
@@ -210,17 +196,21 @@ def module_parts(config: MGDMConfig, k: int, classes: int) -> list[Part]:
     T, D, g = config.frames, config.dim, 1 + k
     with torch.device("meta"):
         model = MGDM(config.for_backbone(D, 100)).eval()  # which temperature it has changes no count
-        video, group = torch.empty(1, T, D), torch.empty(1, g, D)
+        video, groups = torch.empty(1, T, D), torch.empty(classes, g, D)
     rows = []
     if config.representer:
         temporal = count(model.representer, lambda: model.representer.encode(video))
-        rows.append(Part("temporal blocks (eq. 13-14)", 1, temporal, 1))
-        rows.append(Part("attention over frames (eq. 15)", classes, Count(T * D, 0, 0, 0), 0))
+        rows.append(Part("temporal blocks (eq. 13-14)", 1, *temporal))
+        rows.append(Part("attention over frames (eq. 15)", classes, classes * T * D))
     if config.discriminator:
-        rows.append(Part(SEMANTIC, classes, count(model.discriminator, lambda: model.discriminator(group)), classes))
-    length = Count(T * T * (D + classes), 0, 0, 0)  # products of the frames with one another, weighted twice
-    similarity = Count(T * D, 1, 0, 0)  # the frames with the text; their weighted sum is no matrix product
-    return [*rows, Part("length of V (eq. 16)", 1, length, 0), Part("similarity (eq. 4)", classes * g, similarity, 0)]
+        semantic = count(model.discriminator, lambda: model.discriminator(groups))
+        rows.append(Part(SEMANTIC, classes, *semantic))
+    return [
+        *rows,
+        Part("length of V (eq. 16)", 1, T * T * (D + classes)),  # products of the frames, weighted twice
+        # The frames with the text; their weighted sum is no matrix product. The one parameter is the logit scale.
+        Part("similarity (eq. 4)", classes * g, classes * g * T * D, params=1),
+    ]
 
 
 @torch.enable_grad()  # without gradients attention may be fused, which hides its products from torch's counter
@@ -229,36 +219,32 @@ def count(module: nn.Module, call: Callable[[], Tensor]) -> Count:
 
     The paper's part: an `nn.Linear` costs in x out a token, an `nn.Conv2d` its kernel an output.
     """
-    seen: dict[nn.Module, int] = {}
+    seen: Counter[nn.Module] = Counter()
 
     def note(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-        seen[layer] = seen.get(layer, 0) + output.numel() * layer.weight[0].numel()
+        if type(layer) in (nn.Linear, nn.Conv2d):
+            seen[layer] += output.numel() * layer.weight[0].numel()
 
-    hooks = [layer.register_forward_hook(note) for layer in module.modules() if type(layer) in (nn.Linear, nn.Conv2d)]
-    try:
-        with FlopCounterMode(display=False) as counter:
-            call()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return Count(counter.get_total_flops() // 2, _size(module), sum(seen.values()), sum(map(_size, seen)))
+    with register_module_forward_hook(note), FlopCounterMode(display=False) as counter:
+        call()
+    return Count(counter.get_total_flops() // 2, _size(module), seen.total(), sum(map(_size, seen)))
 
 
 def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _encoders(clip: str) -> Encoders:
-    """One frame and one full prompt through both towers."""
+def _encoders(clip: str, frames: int) -> tuple[Part, Count, int]:
+    """The towers of a CLIP, without its logit scale: all frames of a video, one full prompt, and the width D."""
+    check_counts(frames=frames)
     model = _build(clip)
-    visual = model.visual
     with torch.device("meta"):
-        image = torch.empty(1, 3, *visual.image_size)
+        images = torch.empty(frames, 3, *model.visual.image_size)
         prompt = torch.zeros(1, model.context_length, dtype=torch.long)
-    frame = count(visual, lambda: visual(image))
+    image = Part("image encoder", frames, *count(model.visual, lambda: model.visual(images)))
     text = count(model, lambda: model.encode_text(prompt))
-    text_params = text.params - frame.params - model.logit_scale.numel()
-    return Encoders(frame, text._replace(params=text_params), visual.output_dim)
+    own = text.params - image.params - model.logit_scale.numel()
+    return image, text._replace(params=own), model.visual.output_dim
 
 
 def _build(clip: str) -> open_clip.CLIP:

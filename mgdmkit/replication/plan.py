@@ -144,7 +144,7 @@ def module_gmac(model: MGDMConfig, k: int, *, groups: int, together: int) -> flo
         together: videos that share the discriminator's pass over the groups.
     """
     rows = module_parts(model, k, groups)
-    return sum(row.times * row.cost.macs / (together if row.name == SEMANTIC else 1) for row in rows) / 1e9
+    return sum(row.macs / (together if row.name == SEMANTIC else 1) for row in rows) / 1e9
 
 
 @cache
