@@ -90,14 +90,12 @@ class Sheet:
         look = {"va": "center", "color": INK} | look
         self.ax.text(x, y, text, fontsize=size * self.scale, ha=ha, linespacing=LINE, **look)
 
-    def arrow(self, *points: tuple[float, float], head: bool = True) -> None:
+    def arrow(self, *points: tuple[float, float]) -> None:
         """A line through the points, straight from one to the next, with a head at the last."""
-        xs, ys = zip(*points, strict=True)
-        self.ax.plot(xs[: None if not head else -1], ys[: None if not head else -1], **self._line())
-        if head:
-            shape = {"arrowstyle": "-|>,head_width=0.22,head_length=0.42", "shrinkA": 0, "shrinkB": 0}
-            shape |= {"color": INK, "linewidth": 1.3 * self.scale, "mutation_scale": 12 * self.scale}
-            self.ax.annotate("", points[-1], points[-2], arrowprops=shape)
+        self.ax.plot(*zip(*points[:-1], strict=True), **self._line())
+        shape = {"arrowstyle": "-|>,head_width=0.22,head_length=0.42", "shrinkA": 0, "shrinkB": 0}
+        shape |= {"color": INK, "linewidth": 1.3 * self.scale, "mutation_scale": 12 * self.scale}
+        self.ax.annotate("", points[-1], points[-2], arrowprops=shape)
 
     def dot(self, x: float, y: float) -> None:
         """Where a line branches."""

@@ -9,7 +9,7 @@ from itertools import product
 
 from matplotlib.axes import Axes
 
-from mgdmkit.plots.boxes import FROZEN, TITLE, Box, Sheet
+from mgdmkit.plots.boxes import TITLE, Box, Sheet
 from mgdmkit.plots.look import GREY, INK, OTHER, TRUE
 
 WIDTH = 6.9  # inches, of every diagram
@@ -28,28 +28,24 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     width, gap, height = 1.42, 0.38, 0.98
     x = [0.04 + column * (width + gap) for column in range(4)]
     y = [0.36, 1.79, 3.22]  # of the rows, from below
-    videos = sheet.box(x[0], y[2], width, height, "Videos", "T frames of each", "of b videos", name="videos")
-    image = sheet.box(
-        x[1], y[2], width, height, "CLIP image\nencoder", "frozen", "f (b, T, D)", name="clip", frozen=True
-    )
-    representer = sheet.box(
-        x[2], y[2], width, height, "Video\nRepresenter", "eq. 13-16", "V (b, l, D)", name="representer"
-    )
-    corpus = sheet.box(x[0], y[1], width, height, "Corpus", "n label texts", name="corpus", offline=True)
-    mining = sheet.box(
-        *(x[1], y[1], width, height, "mine_\nnegatives", "eq. 10-12", "by frozen CLIP"), name="mining", offline=True
-    )
-    labels = sheet.box(x[0], y[0], width, height, "Labels", "of the b videos", name="videos")
-    text = sheet.box(x[1], y[0], width, height, "CLIP text\nencoder", "frozen", "w (l, g, D)", name="clip", frozen=True)
-    discriminator = sheet.box(
-        x[2], y[0], width, height, "Semantic\nDiscriminator", "eq. 17-18", "E (l, g, D)", name="discriminator"
-    )
+
+    def box(column: int, row: int, title: str, *lines: str, **look) -> Box:
+        return sheet.box(x[column], y[row], width, height, title, *lines, **look)
+
+    videos = box(0, 2, "Videos", "T frames of each", "of b videos", name="videos")
+    image = box(1, 2, "CLIP image\nencoder", "frozen", "f (b, T, D)", name="clip", frozen=True)
+    representer = box(2, 2, "Video\nRepresenter", "eq. 13-16", "V (b, l, D)", name="representer")
+    corpus = box(0, 1, "Corpus", "n label texts", name="corpus", offline=True)
+    mining = box(1, 1, "mine_\nnegatives", "eq. 10-12", "by frozen CLIP", name="mining", offline=True)
+    labels = box(0, 0, "Labels", "of the b videos", name="videos")
+    text = box(1, 0, "CLIP text\nencoder", "frozen", "w (l, g, D)", name="clip", frozen=True)
+    discriminator = box(2, 0, "Semantic\nDiscriminator", "eq. 17-18", "E (l, g, D)", name="discriminator")
+    loss = box(3, 0, "augmented_\nnegative_\nloss", "eq. 5-9", name="loss")
     tall = y[2] + height - y[1]
     lines = ("logits (b, l, g)", "eq. 4")
     similarity = sheet.box(x[3], y[1], width, tall, "Similarity", *lines, name="similarity", high=True)
     sheet.text(x[3] + width / 2, y[1] + 1.4, "targets Q")
     _little_matrix(sheet, x[3] + width / 2, y[1] + 0.48)
-    loss = sheet.box(x[3], y[0], width, height, "augmented_\nnegative_\nloss", "eq. 5-9", name="loss")
 
     for a, b in ((videos, image), (image, representer), (corpus, mining), (labels, text), (text, discriminator)):
         sheet.arrow(a.right, b.left)
@@ -77,8 +73,8 @@ def _little_matrix(sheet: Sheet, x: float, y: float) -> None:
 
 
 def _key(sheet: Sheet, x: float, y: float) -> None:
-    for colour, dash, text, place in ((FROZEN, "-", "frozen", x), ("white", "--", "once, before training", x + 1.0)):
-        box = sheet.box(place, y - 0.075, 0.26, 0.15, offline=dash == "--", frozen=colour == FROZEN)
+    for left, text, look in ((x, "frozen", {"frozen": True}), (x + 1.0, "once, before training", {"offline": True})):
+        box = sheet.box(left, y - 0.075, 0.26, 0.15, **look)
         sheet.text(box.right[0] + 0.08, y, text, ha="left")
 
 
@@ -215,9 +211,8 @@ def split_vector(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     for y, title, name in rows:
         sheet.text(0.18, y + 0.24, title, size=TITLE, ha="left", fontweight="bold")
         sheet.text(0.18, y + 0.04, name, ha="left")
-    for side, (coordinate, half, colour, hatch) in enumerate(
-        (("x", "left", OTHER, ""), ("y", "right", "white", HATCH))
-    ):
+    halves = ("x", "left", OTHER, ""), ("y", "right", "white", HATCH)
+    for side, (coordinate, half, colour, hatch) in enumerate(halves):
         x = left + side * (width + gap)
         for y, *_ in rows:
             sheet.cell(x, y, width, 0.3, colour, hatch)

@@ -1,6 +1,5 @@
 """A figure as files: PNG for pages and screens, SVG for print and slides, where its words can be searched and set."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,7 @@ def save(figure: Figure, path: Path | str, dpi: int = 150) -> None:
 
 def save_as(figure: Figure, path: Path, dpi: int = 150, **options: Any) -> Path:
     """Write one file, of the kind that its ending names, whole or not at all; `options` are those of `savefig`."""
-    drawn = io.BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "mgdmkit"}):  # text stays text; ids without chance
-        figure.savefig(drawn, format=path.suffix[1:], dpi=dpi, **DETAILS.get(path.suffix, {}), **options)
-    with atomic(path) as temporary:
-        temporary.write_bytes(drawn.getvalue())
+    fixed = {"svg.fonttype": "none", "svg.hashsalt": "mgdmkit"}  # text stays text; ids without chance
+    with rc_context(fixed), atomic(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=dpi, **DETAILS.get(path.suffix, {}), **options)
     return path

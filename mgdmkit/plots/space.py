@@ -76,21 +76,21 @@ def _points(ax: Axes, x: np.ndarray, y: np.ndarray, true: int, hardest: int | No
 
 def _enlarge(ax: Axes, x: np.ndarray, y: np.ndarray, true: int, hardest: int) -> None:
     """An inset in the emptiest corner where the true label and the hardest negative touch."""
-    spans = [max(float(np.ptp(values)), 1e-9) for values in (x, y)]
-    apart = [abs(float(values[hardest] - values[true])) for values in (x, y)]
-    if max(gap / span for gap, span in zip(apart, spans, strict=True)) > TOUCHING:
+    points = np.stack([x, y]).astype(float)
+    spans = np.maximum(np.ptp(points, axis=1), 1e-9)
+    apart = (abs(points[:, hardest] - points[:, true]) / spans).max()  # in extents
+    if apart > TOUCHING:
         return
-    left, low = (x - x.min()) / spans[0] < 0.5, (y - y.min()) / spans[1] < 0.5
+    left, low = (points - points.min(axis=1, keepdims=True)) / spans[:, None] < 0.5
     corners = {(0.04, 0.58): left & ~low, (0.58, 0.04): ~left & low, (0.04, 0.04): left & low}
     corners[0.58, 0.58] = ~left & ~low
     place = min(corners, key=lambda corner: corners[corner].sum())
     inset = ax.inset_axes((*place, 0.38, 0.38), zorder=6)
     _points(inset, x, y, true, hardest, "")
-    reach = max(1.5 * max(gap / span for gap, span in zip(apart, spans, strict=True)), 0.001)  # in extents
-    for limit, values, span in zip((inset.set_xlim, inset.set_ylim), (x, y), spans, strict=True):
-        middle = (values[true] + values[hardest]) / 2
-        limit(middle - reach * span, middle + reach * span)
-    inset.set(xticks=[], yticks=[])
+    reach = max(1.5 * apart, 0.001)
+    middle = (points[:, true] + points[:, hardest]) / 2
+    xlim, ylim = np.transpose([middle - reach * spans, middle + reach * spans])
+    inset.set(xticks=[], yticks=[], xlim=xlim, ylim=ylim)
     larger = 0.38 * 1.28 / (2 * reach)  # the panel is as wide as the points and their margins
     inset.text(0.04, 0.96, f"{larger:.0f}\N{MULTIPLICATION SIGN}", transform=inset.transAxes, va="top", fontsize=SMALL)
     inset.spines[:].set_visible(True)
@@ -163,11 +163,9 @@ def fig5(
     axes = figure.subplots(len(samples), len(widths), sharex="col", sharey="col", squeeze=False, width_ratios=widths)
     panels, beside = axes[:, :2], axes[:, 2:]
     for (left, right), sample in zip(panels, samples, strict=True):
-        marked = {"hardest": sample.hardest}
-        split_vectors(left, *sample.raw, sample.true, sample.title, **marked).set(
-            xlabel="", ylabel="cosine, right halves"
-        )
-        split_vectors(right, *sample.discriminated, sample.true, **marked).set(xlabel="", ylabel="")
+        split_vectors(left, *sample.raw, sample.true, sample.title, sample.hardest)
+        left.set(xlabel="", ylabel="cosine, right halves")
+        split_vectors(right, *sample.discriminated, sample.true, "", sample.hardest).set(xlabel="", ylabel="")
         if sample.hardest_name:
             right.set_title(f"hardest negative:\n{sample.hardest_name}", color=HARDEST)
     for ax, heading in zip(panels[0], ("raw text", "discriminated text"), strict=True):
