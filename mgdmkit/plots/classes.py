@@ -47,37 +47,29 @@ def gain_by_confusability(
     return ax
 
 
-def calibration(ax: Axes, confidence: Any, correct: Any, bins: int = 10, title: str = "") -> Axes:
+def calibration(ax: Axes, bins: Any, title: str = "") -> Axes:
     """Reliability: the share that is right over the confidence, with 95% intervals; above it how many videos a bin has.
 
-    A point is a bin of equal width, at the mean confidence of its videos. The title ends with the expected
-    calibration error, the mean distance of the points from the diagonal, weighted with the videos.
+    The title ends with the expected calibration error, the mean distance of the points from the diagonal, weighted with
+    the videos.
 
     Args:
-        confidence: (N,) softmax of the predicted label, 0..1; correct: (N,) whether it is right.
-    Raises:
-        ValueError: for shapes that differ, no video, or a confidence outside 0..1.
+        bins: (bins, 3) of `evaluation.calibration`: of bins of equal width the videos, their mean confidence, and the
+            share that is right.
     """
-    confidence, correct = array(confidence).astype(float), array(correct).astype(bool)
-    if confidence.ndim != 1 or confidence.shape != correct.shape or not len(confidence):
-        raise ValueError(f"confidence {confidence.shape} and correct {correct.shape} must be one (N,), N at least 1")
-    if not ((confidence >= 0) & (confidence <= 1)).all():
-        raise ValueError(f"confidence goes from {confidence.min():.2f} to {confidence.max():.2f}, not inside 0..1")
-    of_bin = np.minimum((confidence * bins).astype(int), bins - 1)
-    n = np.bincount(of_bin, minlength=bins)
-    filled = n > 0
-    x, share = (np.bincount(of_bin, values, bins)[filled] / n[filled] for values in (confidence, correct))
-    right = np.bincount(of_bin[correct], minlength=bins)
-    low, high = np.transpose([binomtest(right[i], n[i]).proportion_ci(method="wilson") for i in filled.nonzero()[0]])
+    n, x, share = array(bins).T
+    x, share, videos = x[n > 0], share[n > 0], n[n > 0].astype(int)
+    tests = map(binomtest, (share * videos).round().astype(int), videos)
+    low, high = np.transpose([test.proportion_ci(method="wilson") for test in tests])
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     ax.errorbar(x, share, [share - low, high - share], fmt="o-", color=LINES[0], ecolor=GREY, capsize=3, markersize=6)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence (softmax of the best label)", ylabel="share that is right")
     counts = ax.inset_axes([0, 1.03, 1, 0.16], sharex=ax)
-    centres = (np.arange(bins) + 0.5) / bins
-    bars = counts.bar(centres, n, width=0.92 / bins, color=OTHER, edgecolor=INK, linewidth=0.6)
-    counts.bar_label(bars, fontsize=SMALL)
+    centres = (np.arange(len(n)) + 0.5) / len(n)
+    bars = counts.bar(centres, n, width=0.92 / len(n), color=OTHER, edgecolor=INK, linewidth=0.6)
+    counts.bar_label(bars, fmt="{:.0f}", fontsize=SMALL)
     counts.set_ylim(0, 1.7 * n.max())
     counts.axis("off")
-    error = 100 * (n[filled] * abs(share - x)).sum() / n.sum()
-    counts.set_title(f"{title}{': ' if title else ''}error {error:.1f} points, N = {n.sum()}")
+    error = 100 * (videos * abs(share - x)).sum() / videos.sum()
+    counts.set_title(f"{title}{': ' if title else ''}error {error:.1f} points, N = {videos.sum()}")
     return ax

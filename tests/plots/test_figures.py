@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from mgdmkit import plots
-from mgdmkit.evaluation.scores import wilson
+from mgdmkit.evaluation import calibration, wilson
 
 matplotlib.use("Agg")
 
@@ -478,7 +478,7 @@ def test_gains_of_other_classes_are_refused(ax):
 
 
 def test_a_bin_is_its_mean_confidence_and_its_share_that_is_right(ax):
-    plots.calibration(ax, torch.tensor([0.1, 0.3, 0.9, 0.8, 1.0]), [False, True, True, True, False], 2, "k = 3")
+    plots.calibration(ax, torch.tensor([[2, 0.2, 0.5], [3, 0.9, 2 / 3]]), "k = 3")
     points, bars = ax.containers[0].lines[0], ax.containers[0].lines[2][0].get_segments()
     assert positions(points) == pytest.approx(np.array([[0.2, 0.5], [0.9, 2 / 3]]))
     assert [tuple(bar[:, 1]) for bar in bars] == [pytest.approx(wilson(1, 2)[1:3]), pytest.approx(wilson(2, 3)[1:3])]
@@ -491,18 +491,9 @@ def test_a_bin_is_its_mean_confidence_and_its_share_that_is_right(ax):
 
 
 def test_an_empty_bin_has_no_point(ax):
-    plots.calibration(ax, [0.05, 0.95], [False, True])
+    plots.calibration(ax, calibration(torch.tensor([[0.1, 0.0], [3.0, 0.0]]), torch.tensor([1, 0])).bins)
     assert len(positions(ax.containers[0].lines[0])) == 2
-    assert [text.get_text() for text in ax.child_axes[0].texts] == ["1", *"00000000", "1"]
-
-
-@pytest.mark.parametrize(
-    ("confidence", "correct", "message"),
-    [([0.5], [True, False], r"\(1,\) and correct \(2,\)"), ([], [], "at least 1"), ([1.5], [True], "1.50 to 1.50")],
-)
-def test_confidences_that_are_none_are_refused(ax, confidence, correct, message):
-    with pytest.raises(ValueError, match=message):
-        plots.calibration(ax, confidence, correct)
+    assert [text.get_text() for text in ax.child_axes[0].texts] == [*"0000010001"]
 
 
 # ---- Figure 5 -------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ PLOTS = {  # each as a notebook draws it: on a figure of the default size
     "by_temperature": lambda ax: plots.by_temperature(
         ax, {"own": [0.1, 0.5, 0.9], "other": [0.9, 0.5, 0.1]}, "own", [1, 10, 100], {"this CLIP's": 14.7}, now=20
     ),
-    "calibration": lambda ax: plots.calibration(ax, X, Y > 0.5, title="k = 3"),
+    "calibration": lambda ax: plots.calibration(ax, [(n + 1, n / 10 + 0.05, 0.5) for n in range(10)], "k = 3"),
     "confusion": lambda ax: plots.confusion(ax, np.eye(6), CLASSES),
     "costs": lambda ax: plots.costs(ax, ["image encoder", "blocks"], [800, 0.25], [1296, 1]),
     "differences": lambda ax: plots.differences(ax, [("without the representer", 2, 1, 3), ("rerank", -1, -3, 1)]),
