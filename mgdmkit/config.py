@@ -116,8 +116,8 @@ class MGDMConfig(Config):
             raise ValueError(f"dim={self.dim} does not divide into {self.num_heads} heads; set heads")
         # A depth is let through, since the small model brings one also where a module is switched off.
         if not self.representer:
-            of_representer = ("attention", "attention_temperature", "guide", "frame_positions")
-            self._refuse_without_effect("representer=False", *of_representer)
+            options = ("attention", "attention_temperature", "guide", "frame_positions")
+            self._refuse_without_effect("representer=False", *options)
         if not self.discriminator:
             self._refuse_without_effect("discriminator=False", "context")
         if self.attention == "dot":
@@ -213,12 +213,10 @@ class TrainConfig(Config):
             self._refuse_without_effect(f"negatives={self.negatives!r}", "margin")
         if self.empty_columns == "uniform":  # then every column has a target
             self._refuse_without_effect("empty_columns='uniform'", "t2v_mean")
-        if self.k < 0:
-            raise ValueError(f"k must not be negative, but is {self.k}")
         for name in ("epochs", "batch_size", "accumulate", "lr"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("weight_decay", "warmup_epochs", "clip_grad_norm"):
+        for name in ("k", "weight_decay", "warmup_epochs", "clip_grad_norm"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
         if self.warmup_epochs >= self.epochs:

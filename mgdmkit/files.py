@@ -62,6 +62,12 @@ def write_text_atomic(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def keep_text(path: Path, text: str) -> None:
+    """`write_text_atomic`, unless the file is there and the very same."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text_atomic(path, text)
+
+
 def sha256(path: Path) -> str:
     """64 hex digits over what a file holds."""
     with path.open("rb") as file:

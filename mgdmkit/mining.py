@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mgdmkit.config import check_choice
-from mgdmkit.files import write_text_atomic
+from mgdmkit.files import keep_text
 
 HEADER = ["video", "label", "positive_rank", "positive_score"]  # of the CSV, before the negatives
 CLIP = "clip_fingerprint"  # the column behind them: which CLIP they are of
@@ -90,15 +90,22 @@ def mine_negatives(
     chunks = [slice(i, min(i + chunk_size, end)) for i in range(first, max(end, first + 1), chunk_size)]
 
     def barred(chunk: slice) -> Tensor:
-        return _barred(pairs, of_videos, labels[chunk].cpu(), chunk, n)
+        """(chunk, n) True where a label is not mined for a video: its own, what says the same, what was excluded."""
+        own = labels[chunk].cpu()
+        found = torch.zeros(len(own), n, dtype=torch.bool).scatter(1, own[:, None], True)
+        row, pair = (own[:, None] == pairs[:, 0]).nonzero(as_tuple=True)
+        found[row, pairs[pair, 1]] = True
+        here = of_videos[(of_videos[:, 0] >= chunk.start) & (of_videos[:, 0] < chunk.stop)]
+        found[here[:, 0] - chunk.start, here[:, 1]] = True
+        return found
 
     def video(number: int) -> str:
         return names[number] if names else f"number {number}"
 
     for chunk in chunks:  # before anything is computed
         left = (~barred(chunk)).sum(dim=1)
-        if (left < depth).any():
-            i = int((left < depth).nonzero()[0])
+        if len(short := (left < depth).nonzero()):
+            i = int(short[0])
             raise ValueError(
                 f"depth={depth}: the exclusions leave {left[i]} of {n} labels to the video {video(chunk.start + i)}; "
                 f"mine with depth={left[i]} or less, exclude fewer labels, or take a larger corpus"
@@ -106,8 +113,7 @@ def mine_negatives(
     parts = []
     for chunk in chunks:
         logits = zero_shot_logits(features[chunk].to(text_features), text_features, logit_scale)
-        bad = (~logits.isfinite().all(dim=1)).nonzero()
-        if len(bad):
+        if len(bad := (~logits.isfinite().all(dim=1)).nonzero()):
             raise ValueError(
                 f"the scores of the video {video(chunk.start + int(bad[0]))} are not finite (NaN or infinity): its "
                 f"features or the texts' are not; make them again with `mgdm features`"
@@ -137,26 +143,15 @@ def _indices(pairs: Sequence[tuple[int, int]], shape: tuple[int, int]) -> Tensor
     return indices
 
 
-def _barred(pairs: Tensor, of_videos: Tensor, labels: Tensor, rows: slice, n: int) -> Tensor:
-    """(chunk, n) True where a label is not mined for a video: its own, what says the same, what was excluded."""
-    barred = torch.zeros(len(labels), n, dtype=torch.bool)
-    barred[torch.arange(len(labels)), labels] = True
-    video, pair = (labels[:, None] == pairs[:, 0]).nonzero(as_tuple=True)
-    barred[video, pairs[pair, 1]] = True
-    here = of_videos[(of_videos[:, 0] >= rows.start) & (of_videos[:, 0] < rows.stop)]
-    barred[here[:, 0] - rows.start, here[:, 1]] = True
-    return barred
-
-
 def _rank(logits: Tensor, labels: Tensor, barred: Tensor, depth: int) -> Negatives:
+    own = labels[:, None].to(logits.device)
     order = logits.argsort(dim=1, descending=True, stable=True)  # stable: ties by label index
-    positive_rank = (order == labels[:, None].to(order.device)).int().argmax(dim=1)
+    positive_rank = (order == own).int().argmax(dim=1)
     allowed = ~barred.to(order.device).gather(1, order)
     place = allowed.int().cumsum(dim=1)  # 1, 2, 3 .. along the allowed ones
     others = order[allowed & (place <= depth)].view(len(order), depth)
     scores = logits.softmax(dim=1)
-    own_score = scores.gather(1, labels[:, None].to(scores.device))[:, 0]
-    found = Negatives(others, scores.gather(1, others), positive_rank, own_score)
+    found = others, scores.gather(1, others), positive_rank, scores.gather(1, own)[:, 0]
     return Negatives(*(part.to(labels.device) for part in found))
 
 
@@ -199,19 +194,10 @@ def save_negatives(
     label_names: Sequence[str],
     clip_fingerprint: str | None = None,
 ) -> Path:
-    """Write `negatives_csv`."""
-    write_text_atomic(path, negatives_csv(negatives, video_ids, labels, label_names, clip_fingerprint))
-    return path
+    """Write a CSV to read and to edit, unless it is there and the very same.
 
-
-def negatives_csv(
-    negatives: Negatives,
-    video_ids: Sequence[str],
-    labels: Tensor,
-    label_names: Sequence[str],
-    clip_fingerprint: str | None = None,
-) -> str:
-    """A CSV to read and to edit: video, label, its rank and score, then `label:score`, hardest first; then the CLIP."""
+    Video, label, its rank and score, then `label:score`, hardest first; then the CLIP.
+    """
     depth, of_clip = negatives.indices.shape[1], [clip_fingerprint] if clip_fingerprint else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -221,7 +207,8 @@ def negatives_csv(
         cells = [f"{label_names[j]}:{score:.6g}" for j, score in pairs]
         own = [label_names[labels[i]], int(negatives.positive_rank[i]), f"{negatives.positive_score[i]:.6g}"]
         writer.writerow([video, *own, *cells, *of_clip])
-    return text.getvalue()
+    keep_text(path, text.getvalue())
+    return path
 
 
 def load_negatives(

@@ -87,13 +87,22 @@ class Recognizer:
         frame_features = torch.stack([self.frame_features(clip) for clip in clips])
         logits = predict(self.model, frame_features, text_features, inference=inference, k=self.k)  # (N, C)
         check_scores(logits, ["an array of frames" if isinstance(clip, np.ndarray) else str(clip) for clip in clips])
-        found = [_best(row, labels, top) for row in logits.softmax(dim=1)]
+        scores, order = logits.softmax(dim=1).sort(descending=True, stable=True)  # equal ones in the labels' order
+        found = [
+            Prediction(tuple(labels[i] for i in best), tuple(values))
+            for best, values in zip(order[:, :top].tolist(), scores[:, :top].tolist(), strict=True)
+        ]
         return found[0] if single else found
 
     def frame_features(self, clip: Clip) -> Tensor:
         """(T, D) raw CLIP embeddings of the frames of one clip, as `clip.extract_features` makes them."""
         T = self.model.config.frames
-        frames = _segments(clip, T) if isinstance(clip, np.ndarray) else read_segments(clip, T)
+        if not isinstance(clip, np.ndarray):
+            frames = read_segments(clip, T)
+        elif clip.ndim == 4 and clip.shape[3] == 3 and clip.dtype == np.uint8 and len(clip):
+            frames = clip[segment_indices(len(clip), T)]
+        else:
+            raise ValueError(f"the frames of a clip must be uint8 (F, H, W, 3), RGB, not {clip.dtype} {clip.shape}")
         return self.clip.encode_image(torch.stack([self.clip.preprocess(Image.fromarray(frame)) for frame in frames]))
 
     def text_features(self, labels: Sequence[str]) -> Tensor:
@@ -208,8 +217,7 @@ def check_features(run: Path, recipe: Mapping[str, Any], where: Path) -> OtherEv
 
 def check_scores(logits: Tensor, names: Sequence[str]) -> None:
     """`ValueError` naming the first clip whose logits (N, C) are not finite."""
-    bad = (~logits.isfinite().all(dim=1)).nonzero()
-    if len(bad):
+    if len(bad := (~logits.isfinite().all(dim=1)).nonzero()):
         raise ValueError(
             f"the scores of {names[int(bad[0])]!r} are not finite (NaN or infinity), nor are those of {len(bad) - 1} "
             f"other clips: the model has diverged, or its weights are damaged; train it anew, into another folder"
@@ -279,16 +287,3 @@ def _seen_from(run: Path, name: str) -> str:
 
 def _from_run(run: Path, name: str) -> str:
     return str(run / name) if (run / name).exists() else name
-
-
-def _segments(frames: np.ndarray, T: int) -> np.ndarray:
-    """(F, H, W, 3) -> (T, H, W, 3), chosen as `data.read_segments` does."""
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not len(frames):
-        raise ValueError(f"the frames of a clip must be uint8 (F, H, W, 3), RGB, not {frames.dtype} {frames.shape}")
-    return frames[segment_indices(len(frames), T)]
-
-
-def _best(scores: Tensor, labels: Sequence[str], top: int) -> Prediction:
-    """(C,) scores -> the best of them; equal ones in the order of the labels."""
-    values, order = scores.sort(descending=True, stable=True)
-    return Prediction(tuple(labels[i] for i in order[:top].tolist()), tuple(values[:top].tolist()))

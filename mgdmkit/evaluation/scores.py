@@ -198,5 +198,4 @@ def mcnemar(ours: Tensor, theirs: Tensor) -> float:
 def _resampled_weights(n: int, resamples: int, generator: torch.Generator) -> Tensor:
     """(resamples, n) how often each of n is drawn in n draws with replacement, divided by n."""
     drawn = torch.randint(n, (resamples, n), generator=generator)
-    ones = torch.ones(1, dtype=torch.double).expand_as(drawn)
-    return torch.zeros(resamples, n, dtype=torch.double).scatter_add_(1, drawn, ones) / n
+    return torch.zeros(resamples, n, dtype=torch.double).scatter(1, drawn, 1.0, reduce="add") / n

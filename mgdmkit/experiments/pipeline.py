@@ -37,7 +37,6 @@ from mgdmkit.mining import (
     load_negatives,
     mine_negatives,
     negative_names,
-    negatives_csv,
     save_negatives,
 )
 from mgdmkit.model import MGDM
@@ -190,9 +189,8 @@ def mine_to_csv(
         rows=shard(len(ids)),
     )
     negatives = Negatives(*(gather(part, len(ids)) for part in mined))
-    table = negatives, ids, labels, corpus.labels, features.clip_fingerprint
-    if is_main() and not (path.is_file() and path.read_bytes() == negatives_csv(*table).encode()):
-        save_negatives(path, *table)
+    if is_main():
+        save_negatives(path, negatives, ids, labels, corpus.labels, features.clip_fingerprint)
     barrier()  # it is there for all
     return negatives
 

@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from mgdmkit.config import Config
-from mgdmkit.files import atomic, sha256, write_text_atomic
+from mgdmkit.files import atomic, keep_text, sha256
 from mgdmkit.pool import pool
 from mgdmkit.stickactions.captions import caption
 from mgdmkit.stickactions.catalogue import LABELS, scene_of
@@ -124,12 +124,6 @@ def _hashes(root: Path) -> dict[str, str]:
     return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
 
 
-def _keep(path: Path, text: str) -> None:
-    """Write what is not there as it should be."""
-    if not path.is_file() or path.read_bytes() != text.encode():
-        write_text_atomic(path, text)
-
-
 def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
     """Make every video and the manifest under `root`, and return the manifest's path.
 
@@ -152,6 +146,6 @@ def generate(root: Path, config: StickActionsConfig, workers: int = 2) -> Path:
     for row in left:
         hashes.pop(row["path"], None)  # of the damaged file
     digests = {row["path"]: hashes.get(row["path"]) or sha256(root / row["path"]) for row in rows}
-    _keep(root / HASHES, "".join(f"{digest}  {path}\n" for path, digest in digests.items()))
-    _keep(manifest, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
+    keep_text(root / HASHES, "".join(f"{digest}  {path}\n" for path, digest in digests.items()))
+    keep_text(manifest, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
     return manifest

@@ -88,7 +88,6 @@ def test_the_second_time_everything_is_loaded(prepared, trained, root, monkeypat
     monkeypatch.setattr(mgdmkit.training.pretraining, "contrastive_loss", again)
     monkeypatch.setattr(FrozenClip, "encode_image", again)
     monkeypatch.setattr(FrozenClip, "encode_text", again)
-    monkeypatch.setattr(module, "save_negatives", again)
     monkeypatch.setattr(mgdmkit.training.loop, "_train_epoch", again)
     second = prepare(root, "tiny", workers=0, quiet=True)
     assert torch.equal(second.features.frame_features[:], prepared.features.frame_features[:])
