@@ -77,7 +77,7 @@ def _arms(seen: Moment, u: Iterator[float]) -> str:
 
 def sights(clip: Clip) -> tuple[str, ...]:
     """All that stands around in a clip, in words."""
-    action = PLAYED[clip.label].action
+    action = PLAYED[clip.label]
     names = [name for name, _, _ in clip.props] + ([action.prop] if PROPS[action.prop].often else [])
     return (*SIGHTS[action.scene], *(NAMES.get(name, name) for name in names))
 
@@ -88,7 +88,7 @@ def caption(clip: Clip, seen: Moment, rng: np.random.Generator) -> str:
     rng.shuffle(around)
     u = iter(rng.random, None)
     place, posture = pick(u, PLACES[scene_of(clip.label)]), pick(u, _postures(seen))
-    state, arms = PLAYED[clip.label].action.state(seen.channels), _arms(seen, u)
+    state, arms = PLAYED[clip.label].state(seen.channels), _arms(seen, u)
     where = pick(u, ("behind", "around", "nearby"))
     scenery = f"{around[0]} and {around[1]} {where}"
     kind = next(u)

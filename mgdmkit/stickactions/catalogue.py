@@ -6,7 +6,7 @@ programme, played forwards and backwards; that is what makes them inseparable on
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mgdmkit.stickactions.scenes import PROPS
@@ -46,10 +46,17 @@ class Action:
     says: tuple[str, ...]
     times: tuple[float, ...]
     keys: tuple[tuple[float, ...], ...]
+    backwards: bool = False  # whether the programme is played from its end
 
     @property
     def scene(self) -> str:
         return PROPS[self.prop].scene
+
+    def progress(self, phase: float, offset: float = 0.0) -> float:
+        """Where in the programme a clip is at `phase`; `offset` shifts where a cyclic action starts."""
+        if self.cycles:
+            return (phase * self.cycles + offset) % 1.0
+        return 1.0 - phase if self.backwards else phase
 
     def at(self, phase: float) -> tuple[float, ...]:
         """The channels at a phase in [0, 1]; the motion starts and stops softly at every key."""
@@ -66,20 +73,6 @@ class Action:
         values = [sign * key[i] for key in self.keys]
         part = (sign * channels[i] - min(values)) / (max(values) - min(values))
         return self.says[min(int(part * len(self.says)), len(self.says) - 1)]
-
-
-@dataclass(frozen=True)
-class Played:
-    """A label: its action, and whether the programme runs backwards."""
-
-    action: Action
-    backwards: bool
-
-    def progress(self, phase: float, offset: float = 0.0) -> float:
-        """Where in the programme the clip is at `phase`; `offset` shifts where a cyclic action starts."""
-        if self.action.cycles:
-            return (phase * self.action.cycles + offset) % 1.0
-        return 1.0 - phase if self.backwards else phase
 
 
 def _key(changes: str, state: dict[str, tuple[float, ...]]) -> None:
@@ -134,27 +127,23 @@ def _parse(paragraph: str) -> Action:
 
 _PARAGRAPHS = SCORE.read_text(encoding="utf-8").strip().split("\n\n")
 ACTIONS: tuple[Action, ...] = tuple(_parse(paragraph) for paragraph in _PARAGRAPHS if not paragraph.startswith("#"))
-PLAYED: dict[str, Played] = {
-    label: Played(action, backwards=i == 1) for action in ACTIONS for i, label in enumerate(action.labels)
+PLAYED: dict[str, Action] = {
+    label: replace(action, backwards=i == 1) for action in ACTIONS for i, label in enumerate(action.labels)
 }
 LABELS: tuple[str, ...] = tuple(sorted(PLAYED))
 SCENES: dict[str, tuple[str, ...]] = {
-    scene: tuple(label for label in LABELS if PLAYED[label].action.scene == scene)
+    scene: tuple(label for label in LABELS if PLAYED[label].scene == scene)
     for scene in sorted({action.scene for action in ACTIONS})
 }
-REVERSED: dict[str, str] = {
-    label: action.labels[1 - i]
-    for action in ACTIONS
-    if len(action.labels) == 2
-    for i, label in enumerate(action.labels)
-}
+_PAIRS = [action.labels for action in ACTIONS if len(action.labels) == 2]
+REVERSED: dict[str, str] = dict(_PAIRS) | {backwards: forwards for forwards, backwards in _PAIRS}
 
 
 def scene_of(label: str) -> str:
     """The scene a label belongs to; `KeyError` with the labels that exist for an unknown one."""
     if label not in PLAYED:
         raise KeyError(f"{label!r} is not a StickActions label; they are {', '.join(LABELS)}")
-    return PLAYED[label].action.scene
+    return PLAYED[label].scene
 
 
 def scene_numbers(labels: Sequence[str]) -> list[int]:

@@ -6,7 +6,7 @@ stronger camera drift, other zooms and other variants of every backdrop. Everyth
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,7 @@ def _look(u: Iterator[float], ranges: Ranges) -> Look:
 
 
 def _surroundings(u: Iterator[float], label: str) -> tuple[tuple[str, float, Colour], ...]:
-    action = PLAYED[label].action
+    action = PLAYED[label]
     standing = []
     for name, prop in PROPS.items():
         if prop.scene != action.scene:
@@ -191,12 +191,12 @@ class Moment:
 
 def moment(clip: Clip, frame: int) -> Moment:
     """Pose and prop of a frame, before anything is drawn."""
-    played = PLAYED[clip.label]
-    phase = played.progress(clip.phase(frame), clip.offset)
-    channels = played.action.at(phase)
-    body = skeleton(channels, clip.look, played.action.face)
+    action = PLAYED[clip.label]
+    phase = action.progress(clip.phase(frame), clip.offset)
+    channels = action.at(phase)
+    body = skeleton(channels, clip.look, action.face)
     at, turn = (channels[12], channels[13]), channels[14]
-    for start, stop, carrier in played.action.grips:
+    for start, stop, carrier in action.grips:
         if start <= phase <= stop:
             if carrier == "head":
                 tilt = np.deg2rad(body.tilt)
@@ -215,7 +215,7 @@ class Camera:
     def __init__(self, clip: Clip, size: int, still: bool = False):
         self.clip, self.still, self.samples = clip, still, STILL_SAMPLES if still else VIDEO_SAMPLES
         self.width = size * self.samples
-        self.action = PLAYED[clip.label].action
+        self.action = PLAYED[clip.label]
         self.scale = self.width * clip.zoom
         self.backdrop, self.ground = _backdrop(self.action.scene, clip.variant, self.scale)
         self.corner = (round(-LEFT * self.scale), round(TOP * self.scale))
@@ -242,11 +242,8 @@ class Camera:
         if self.still:
             self._furniture(pen)
 
-        def prop() -> None:
-            moved = bool(action.grips) or action.cycles > 0
-            own = pen.at(*seen.at, seen.turn, action.face if moved else 1)
-            PROPS[action.prop].draw(own, seen.channels[15], clip.tint)
-
+        own = pen.at(*seen.at, seen.turn, action.face if action.grips or action.cycles else 1)
+        prop = partial(PROPS[action.prop].draw, own, seen.channels[15], clip.tint)
         if action.behind:
             prop()
         draw_shadow(pen, seen.body, self.ground)

@@ -158,7 +158,7 @@ def test_captions_tell_the_scene_and_at_times_the_action():
         assert len(words.split()) <= 14, words
         at = {place for place, wordings in PLACES.items() if any(wording in words for wording in wordings)}
         assert at <= {scene}, words
-        things = [*sights(clip), PLAYED[label].action.state(seen.channels), label]
+        things = [*sights(clip), PLAYED[label].state(seen.channels), label]
         assert at or any(thing in words for thing in things), words
         assert not any(other in words for other in LABELS if other != label), words
         tally.update(place=bool(at), label=label in words, object=any(thing in words for thing in things))
@@ -170,8 +170,8 @@ def test_captions_change_with_the_pose_and_not_with_the_direction_of_time():
     for label in LABELS:
         clip = clip_of(label, "train", 0, 0)
         moments = [moment(clip, clip.before + frame) for frame in range(0, clip.motion, 2)]
-        states = {PLAYED[label].action.state(seen.channels) for seen in moments}
-        cyclic = PLAYED[label].action.cycles > 0
+        states = {PLAYED[label].state(seen.channels) for seen in moments}
+        cyclic = PLAYED[label].cycles > 0
         assert len(states) >= 3 or cyclic, label
         # The same choices of wording every time: what differs is what there is to see.
         words = [{caption(clip, seen, np.random.default_rng(i)) for seen in moments} for i in range(30)]
