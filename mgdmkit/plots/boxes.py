@@ -1,6 +1,6 @@
 """Boxes, arrows and text of the method's diagrams, measured in inches of the diagram's own size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -29,22 +29,20 @@ class Sheet:
     Args:
         ax: drawn into; a new figure of the sheet's size when not given.
         size: (width, height) in inches.
-        parts: what can be highlighted -> the boxes' names that it shades.
-        highlight: one of `parts`.
+        parts: what can be highlighted.
+        highlight: one of `parts`; it shades the boxes that have it among their names.
     Raises:
         ValueError: for another `highlight`.
     """
 
-    def __init__(
-        self, ax: Axes | None, size: tuple[float, float], parts: Mapping[str, Sequence[str]], highlight: str | None
-    ):
-        if highlight is not None and highlight not in parts:
+    def __init__(self, ax: Axes | None, size: tuple[float, float], parts: Sequence[str], highlight: str | None):
+        if highlight not in (None, *parts):
             raise ValueError(f"highlight {highlight!r} is none of {', '.join(parts)}")
         if ax is None:
             figure = plt.figure(figsize=size, layout="constrained")
             figure.set_layout_engine("none")  # after "constrained" this lasts; without, saving tightly brings it back
             ax = figure.add_axes((0, 0, 1, 1))
-        self.ax, self.shaded = ax, set(parts[highlight] if highlight else ())
+        self.ax, self.highlight = ax, highlight
         ax.set_axis_off()
         ax.set(xlim=(0, size[0]), ylim=(0, size[1]), aspect="equal")
         ax.figure.draw_without_rendering()  # settles the layout, so that the size is the final one
@@ -59,13 +57,13 @@ class Sheet:
         height: float,
         title: str = "",
         *lines: str,
-        name: str = "",
+        names: Sequence[str] = (),
         frozen: bool = False,
         offline: bool = False,
         high: bool = False,
     ) -> Box:
         """A box with its title and lines under it in its middle, or at its top if `high`."""
-        shaded = name in self.shaded
+        shaded = self.highlight in names
         patch = FancyBboxPatch(
             (x, y),
             width,
@@ -101,9 +99,9 @@ class Sheet:
         """Where a line branches."""
         self.ax.add_patch(Circle((x, y), 0.035, facecolor=INK, edgecolor="none", zorder=3))
 
-    def plus(self, x: float, y: float, name: str = "") -> Box:
+    def plus(self, x: float, y: float) -> Box:
         """The sum of a residual."""
-        shaded = name in self.shaded
+        shaded = self.highlight == "residual"
         look = {"facecolor": SHADE if shaded else "white", "edgecolor": TRUE if shaded else INK}
         self.ax.add_patch(Circle((x, y), 0.12, linewidth=self.scale * (2 if shaded else 1.1), zorder=3, **look))
         self.ax.plot([x - 0.06, x + 0.06], [y, y], zorder=4, **self._line())

@@ -22,8 +22,7 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     Args:
         highlight: videos, clip, corpus, mining, representer, discriminator, model, similarity or loss.
     """
-    parts = {name: [name] for name in ("videos", "clip", "corpus", "mining", "representer", "discriminator")}
-    parts |= {"model": ["representer", "discriminator"], "similarity": ["similarity"], "loss": ["similarity", "loss"]}
+    parts = ("videos", "clip", "corpus", "mining", "representer", "discriminator", "model", "similarity", "loss")
     sheet = Sheet(ax, (WIDTH, 4.35), parts, highlight)
     width, gap, height = 1.42, 0.38, 0.98
     x = [0.04 + column * (width + gap) for column in range(4)]
@@ -32,18 +31,18 @@ def framework(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     def box(column: int, row: int, title: str, *lines: str, **look) -> Box:
         return sheet.box(x[column], y[row], width, height, title, *lines, **look)
 
-    videos = box(0, 2, "Videos", "T frames of each", "of b videos", name="videos")
-    image = box(1, 2, "CLIP image\nencoder", "frozen", "f (b, T, D)", name="clip", frozen=True)
-    representer = box(2, 2, "Video\nRepresenter", "eq. 13-16", "V (b, l, D)", name="representer")
-    corpus = box(0, 1, "Corpus", "n label texts", name="corpus", offline=True)
-    mining = box(1, 1, "mine_\nnegatives", "eq. 10-12", "by frozen CLIP", name="mining", offline=True)
-    labels = box(0, 0, "Labels", "of the b videos", name="videos")
-    text = box(1, 0, "CLIP text\nencoder", "frozen", "w (l, g, D)", name="clip", frozen=True)
-    discriminator = box(2, 0, "Semantic\nDiscriminator", "eq. 17-18", "E (l, g, D)", name="discriminator")
-    loss = box(3, 0, "augmented_\nnegative_\nloss", "eq. 5-9", name="loss")
+    videos = box(0, 2, "Videos", "T frames of each", "of b videos", names=["videos"])
+    image = box(1, 2, "CLIP image\nencoder", "frozen", "f (b, T, D)", names=["clip"], frozen=True)
+    representer = box(2, 2, "Video\nRepresenter", "eq. 13-16", "V (b, l, D)", names=["representer", "model"])
+    corpus = box(0, 1, "Corpus", "n label texts", names=["corpus"], offline=True)
+    mining = box(1, 1, "mine_\nnegatives", "eq. 10-12", "by frozen CLIP", names=["mining"], offline=True)
+    labels = box(0, 0, "Labels", "of the b videos", names=["videos"])
+    text = box(1, 0, "CLIP text\nencoder", "frozen", "w (l, g, D)", names=["clip"], frozen=True)
+    discriminator = box(2, 0, "Semantic\nDiscriminator", "eq. 17-18", "E (l, g, D)", names=["discriminator", "model"])
+    loss = box(3, 0, "augmented_\nnegative_\nloss", "eq. 5-9", names=["loss"])
     tall = y[2] + height - y[1]
     lines = ("logits (b, l, g)", "eq. 4")
-    similarity = sheet.box(x[3], y[1], width, tall, "Similarity", *lines, name="similarity", high=True)
+    similarity = sheet.box(x[3], y[1], width, tall, "Similarity", *lines, names=["similarity", "loss"], high=True)
     sheet.text(x[3] + width / 2, y[1] + 1.4, "targets Q")
     _little_matrix(sheet, x[3] + width / 2, y[1] + 0.48)
 
@@ -93,10 +92,10 @@ def paradigms(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     Args:
         highlight: usual, augmented or targets.
     """
-    sheet = Sheet(ax, (WIDTH, 3.7), {name: [name] for name in ("usual", "augmented", "targets")}, highlight)
-    usual = sheet.box(1.27, 0.42, 1.5, 3.24, "Usual", "b labels", name="usual", high=True)
+    sheet = Sheet(ax, (WIDTH, 3.7), ("usual", "augmented", "targets"), highlight)
+    usual = sheet.box(1.27, 0.42, 1.5, 3.24, "Usual", "b labels", names=["usual"], high=True)
     title = "With augmented negatives", "b groups of 1 + k labels"
-    sheet.box(2.99, 0.42, 3.87, 3.24, *title, name="augmented", high=True)
+    sheet.box(2.99, 0.42, 3.87, 3.24, *title, names=["augmented"], high=True)
     sheet.text(usual.left[0] - 0.07, CELLS_TOP + 0.16, "video of", ha="right", color=GREY)
     for i, (label, *_) in enumerate(EXAMPLE):
         sheet.text(usual.left[0] - 0.07, CELLS_TOP - (i + 0.5) * CELL, label, ha="right")
@@ -129,7 +128,7 @@ def _contrast(sheet: Sheet, left: float, groups: Sequence[Sequence[str]], space:
 
 
 def _target_colour(sheet: Sheet) -> str:
-    return TRUE if "targets" in sheet.shaded else INK
+    return TRUE if sheet.highlight == "targets" else INK
 
 
 def modules(ax: Axes | None = None, highlight: str | None = None) -> Axes:
@@ -138,10 +137,10 @@ def modules(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     Args:
         highlight: representer, discriminator, blocks, residual or attention.
     """
-    parts = {name: [name] for name in ("representer", "discriminator", "blocks", "residual", "attention")}
+    parts = ("representer", "discriminator", "blocks", "residual", "attention")
     sheet = Sheet(ax, (WIDTH, 5.1), parts, highlight)
     for x, title, name in ((0.04, "VideoRepresenter", "representer"), (3.54, "SemanticDiscriminator", "discriminator")):
-        sheet.box(x, 0.04, 3.32, 5.02, title, name=name, high=True)
+        sheet.box(x, 0.04, 3.32, 5.02, title, names=[name], high=True)
     _representer(sheet, 1.7)
     _discriminator(sheet, 5.2)
     return sheet.ax
@@ -152,8 +151,8 @@ def _representer(sheet: Sheet, x: float) -> None:
     sheet.text(x, 4.6, "f (b, T, D), a vector per frame")
     plus = _residual(sheet, f, x, "+ frame positions", "eq. 13")
     sheet.text(plus.right[0] + 0.1, plus.centre[1], "f_d (b, T, D), eq. 14", ha="left")
-    attention = sheet.box(x - 0.8, 1.42, 1.6, 0.78, "Attention", "softmax over T", "eq. 15", name="attention")
-    total = sheet.box(x - 0.8, 0.52, 1.6, 0.6, "Weighted sum", "eq. 16", name="attention")
+    attention = sheet.box(x - 0.8, 1.42, 1.6, 0.78, "Attention", "softmax over T", "eq. 15", names=["attention"])
+    total = sheet.box(x - 0.8, 0.52, 1.6, 0.6, "Weighted sum", "eq. 16", names=["attention"])
     sheet.arrow(plus.bottom, attention.top)
     sheet.arrow(attention.bottom, total.top)
     sheet.dot(x, 2.42)
@@ -189,8 +188,8 @@ def _tokens(sheet: Sheet, x: float, y: float, width: float, names: Sequence[str]
 
 def _residual(sheet: Sheet, tokens: Box, x: float, *lines: str) -> Box:
     """Transformer blocks and the way around them; the sum's box."""
-    blocks = sheet.box(x - 0.8, 3.02, 1.6, 0.78, "Blocks", *lines, name="blocks")
-    plus = sheet.plus(x, 2.7, name="residual")
+    blocks = sheet.box(x - 0.8, 3.02, 1.6, 0.78, "Blocks", *lines, names=["blocks"])
+    plus = sheet.plus(x, 2.7)
     sheet.arrow(tokens.bottom, blocks.top)
     sheet.arrow(blocks.bottom, plus.top)
     sheet.dot(x, 4.0)
@@ -204,8 +203,8 @@ def split_vector(ax: Axes | None = None, highlight: str | None = None) -> Axes:
     Args:
         highlight: vectors, halves or plane.
     """
-    sheet = Sheet(ax, (WIDTH, 2.7), {name: [name] for name in ("vectors", "halves", "plane")}, highlight)
-    sheet.box(0.04, 1.26, 4.3, 1.4, name="vectors")
+    sheet = Sheet(ax, (WIDTH, 2.7), ("vectors", "halves", "plane"), highlight)
+    sheet.box(0.04, 1.26, 4.3, 1.4, names=["vectors"])
     width, left, gap = 1.2, 1.72, 0.06
     rows = ((2.1, "Video", "V[i, c]"), (1.48, "Text", "E[c], or w[c]"))
     for y, title, name in rows:
@@ -216,7 +215,7 @@ def split_vector(ax: Axes | None = None, highlight: str | None = None) -> Axes:
         x = left + side * (width + gap)
         for y, *_ in rows:
             sheet.cell(x, y, width, 0.3, colour, hatch)
-        cosine = sheet.box(x, 0.04, width, 0.7, f"cosine {coordinate}", f"{half} halves", name="halves")
+        cosine = sheet.box(x, 0.04, width, 0.7, f"cosine {coordinate}", f"{half} halves", names=["halves"])
         sheet.arrow((cosine.top[0], rows[-1][0]), cosine.top)
     sheet.text(0.18, 0.39, "each half\nnormalised\nby itself", ha="left")
     _plane(sheet, 4.92, 0.4, 1.82)
@@ -225,7 +224,7 @@ def split_vector(ax: Axes | None = None, highlight: str | None = None) -> Axes:
 
 def _plane(sheet: Sheet, x: float, y: float, size: float) -> None:
     """A panel of Figure 5 in small: a triangle for the true class, dots for the others."""
-    sheet.box(4.54, 0.04, 2.32, 2.62, name="plane")
+    sheet.box(4.54, 0.04, 2.32, 2.62, names=["plane"])
     sheet.text(5.7, 2.45, "A point per class", size=TITLE, fontweight="bold")
     sheet.arrow((x, y), (x + size, y))
     sheet.arrow((x, y), (x, y + size))

@@ -117,9 +117,8 @@ def label_plane(ax: Axes, labels: Mapping[str, float], true: str, frames: Sequen
     to = mean / max(abs(mean), 1e-12)
     shape = {"arrowstyle": "-|>", "color": LINES[0], "lw": 3, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 18}
     ax.annotate("", (0.92 * to.real, 0.92 * to.imag), (0, 0), arrowprops=shape)
-    ax.scatter(
-        points.real, points.imag, s=55, color="white", edgecolor=LINES[0], linewidth=2, zorder=4, label="a frame"
-    )
+    look = {"color": "white", "edgecolor": LINES[0], "linewidth": 2}
+    ax.scatter(points.real, points.imag, s=55, zorder=4, label="a frame", **look)
     ax.plot([], [], color=LINES[0], lw=3, label=f"their mean, {np.degrees(np.angle(mean)):.0f}°")
     ax.plot([], [], color=TRUE, lw=2.5, ls="--", label="own label")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, columnspacing=1.2)
