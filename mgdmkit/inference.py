@@ -50,10 +50,11 @@ def predict(
     groups = text_features[:, None]  # (C, 1, D)
     parts = []
     for part in frame_features.split(batch_size):
-        logits = model(part.to(device), groups).logits[:, :, 0]
-        parts.append(
-            (_rerank(model, part.to(device), text_features, logits, k) if inference == "rerank" else logits).cpu()
-        )
+        part = part.to(device)
+        logits = model(part, groups).logits[:, :, 0]
+        if inference == "rerank":
+            logits = _rerank(model, part, text_features, logits, k)
+        parts.append(logits.cpu())
     model.train(was_training)
     return torch.cat(parts)
 

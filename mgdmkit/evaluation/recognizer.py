@@ -260,13 +260,12 @@ def _read_labels(run: Path) -> dict[str, Any]:
 
 
 def _open_clip(run: Path, made: dict[str, Any], clip: Path | str | None, pretrained: str | None, device) -> FrozenClip:
-    name, weights = (str(clip), pretrained) if clip else (_from_run(run, made["name"]), made["pretrained"])
-    weights = pretrained or (weights and _from_run(run, weights))
+    if clip:
+        return load_clip(str(clip), pretrained, device)
+    name, weights = _from_run(run, made["name"]), made["pretrained"]
     try:
-        return load_clip(name, weights, device)
+        return load_clip(name, pretrained or (weights and _from_run(run, weights)), device)
     except ClipWeightsError as error:
-        if clip:
-            raise
         moved = "/" in name and not Path(name).exists()
         why = "is not there, seen from the run" if moved else f"can't be opened: {error}"
         raise ClipWeightsError(

@@ -43,12 +43,11 @@ class Scores(NamedTuple):
 
     def to_json(self, path: Path, classes: Sequence[str]) -> Path:
         """Write the scores with the classes' names; a class without videos is null."""
+        per_class = [None if math.isnan(share) else share for share in self.per_class.tolist()]
         values = {
             "top1": self.top1._asdict(),
             "top5": self.top5._asdict(),
-            "per_class": {
-                name: None if math.isnan(x) else x for name, x in zip(classes, self.per_class.tolist(), strict=True)
-            },
+            "per_class": dict(zip(classes, per_class, strict=True)),
             "classes": list(classes),
             "confusion": self.confusion.tolist(),
         }
