@@ -159,11 +159,10 @@ def select(negatives: Negatives, k: int, which: Literal["top", "bot"] = "top") -
     """(N, k) label indices: the k hardest, or the easy end of the nine hardest (k = 3: ranks 7-9)."""
     check_choice("which", which, ("top", "bot"))
     depth = negatives.indices.shape[1]
-    needed = EASIEST_OF if which == "bot" else k
-    if k < 0 or k > needed or needed > depth:
-        raise ValueError(f"k={k} ({which}) needs negatives mined to depth {max(needed, k)}, but there are {depth}")
-    start = EASIEST_OF - k if which == "bot" else 0
-    return negatives.indices[:, start : start + k]
+    end = EASIEST_OF if which == "bot" else k
+    if not 0 <= k <= end <= depth:
+        raise ValueError(f"k={k} ({which}) needs negatives mined to depth {max(end, k)}, but there are {depth}")
+    return negatives.indices[:, end - k : end]
 
 
 def adaptive(negatives: Negatives, k: int, margin: float) -> Tensor:
