@@ -176,9 +176,8 @@ def _leg(pen: Pen, body: Skeleton, look: Look, i: int, tone: float) -> None:
     length = math.hypot(dx, dy) or 1e-6
     # A foot that carries weight is flat on the ground, a hanging or lying one is square to the shin.
     flat = dy < -0.6 * length
-    toe = (1.0, 0.0) if flat else (-dy / length * body.face, dx / length * body.face)
-    tx, ty = (body.face * 0.048, -0.004) if flat else (body.face * 0.045 * toe[0], body.face * 0.045 * toe[1])
-    pen.limb(shade(look.shoes, tone), (foot[0], foot[1]), (foot[0] + tx, foot[1] + ty), 0.044, 0.034)
+    tx, ty = (body.face * 0.048, -0.004) if flat else (0.045 * (-dy / length), 0.045 * (dx / length))
+    pen.limb(shade(look.shoes, tone), foot, (foot[0] + tx, foot[1] + ty), 0.044, 0.034)
     pen.limb(cloth, hip, knee, width * 1.1, width)
     pen.limb(cloth, knee, foot, width, width * 0.78)
 
