@@ -1,8 +1,9 @@
 """Batches of pictures, made by worker processes beside the work that takes them."""
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,52 +13,38 @@ from torch.utils.data import DataLoader
 
 from mgdmkit.data.video import VideoError
 from mgdmkit.pool import end_with_parent
+from mgdmkit.runs.processes import local_cores
 
 
-def load_batches(make: Callable[[Any], Any], items: Sequence, workers: int, prefetch: int = 2) -> Iterator[Any]:
-    """`make(item)` of every item in order, by `workers` processes, each `prefetch` ahead; 0 of them work here.
+def load_batches(
+    make: Callable[[Any], Any], items: Sequence, workers: int | None = None, prefetch: int = 2
+) -> Iterator[Any]:
+    """`make(item)` of every item in order, by worker processes, each `prefetch` ahead.
 
     A `VideoError` is raised as it is. Raised in a worker it would arrive with a traceback as its message, and keep the
-    workers: until a garbage collection that waits five seconds for each. Tensors travel as arrays, through a pipe: as
-    such they would need room in /dev/shm, of which a container has 64 MB.
+    workers: until a garbage collection that waits five seconds for each.
+
+    Args:
+        workers: how many; None takes one per core (its share of the cores under torchrun), at most 8. 0: made here.
     """
-    options = {"batch_size": None, "num_workers": workers, "prefetch_factor": prefetch if workers else None}
-    options |= {"collate_fn": partial(_made_or_error, make), "worker_init_fn": end_with_parent}
+    workers = min(8, local_cores()) if workers is None else workers
+    if not workers:
+        yield from map(make, items)
+        return
+    options = {"batch_size": None, "num_workers": workers, "prefetch_factor": prefetch}
+    options |= {"collate_fn": partial(_pickled, make), "worker_init_fn": end_with_parent}
     for batch in DataLoader(items, **options):
         if isinstance(batch, VideoError):
             raise batch
-        yield _each(batch, _Parcel, _Parcel.open)
+        yield pickle.loads(batch)
 
 
-def _made_or_error(make: Callable[[Any], Any], item: Any) -> Any:
+def _pickled(make: Callable[[Any], Any], item: Any) -> bytes | VideoError:
+    """Bytes, which travel through a pipe: tensors as such would need /dev/shm, of which a container has 64 MB."""
     try:
-        return _each(make(item), Tensor, _Parcel.of)
+        return pickle.dumps(make(item), protocol=pickle.HIGHEST_PROTOCOL)
     except VideoError as error:
         return error
-
-
-class _Parcel(NamedTuple):
-    """A tensor as an array in the order of its memory: pickled as it is, another order would be lost, and convolutions
-    round by it."""
-
-    array: np.ndarray
-    order: list[int]
-    """Which dimension of the tensor each of the array's is."""
-
-    @classmethod
-    def of(cls, tensor: Tensor) -> "_Parcel":
-        order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
-        return cls(tensor.permute(order).numpy(), order)
-
-    def open(self) -> Tensor:
-        return torch.from_numpy(self.array).permute([self.order.index(d) for d in range(len(self.order))])
-
-
-def _each(batch: Any, kind: type, change: Callable) -> Any:
-    """A batch, or each part of one in several, changed where it is of a kind."""
-    if isinstance(batch, kind):
-        return change(batch)
-    return tuple(_each(part, kind, change) for part in batch) if isinstance(batch, tuple) else batch
 
 
 def in_two_parts(preprocess: Callable) -> tuple[Callable[[Image.Image], Tensor], Callable[[Tensor], Tensor]]:

@@ -5,21 +5,21 @@ of each segment and the CLIP's own preprocessing, as cached features are made. W
 of (seed, epoch, clip), whatever the batch and the worker.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 
 from mgdmkit.clip.backbone import FrozenClip
 from mgdmkit.clip.batches import load_batches
+from mgdmkit.clip.features import pixels
 from mgdmkit.config import FineTuneConfig
 from mgdmkit.data.manifest import Manifest
 from mgdmkit.data.video import read_segments
-from mgdmkit.runs.processes import local_cores
 
 RATIO = (0.8, 1.25)  # width to height of a crop, before it is made square
 SHORT_SIDE = 256 / 224  # of the decoded frame, in multiples of the CLIP's picture
@@ -47,14 +47,14 @@ class RandomView:
 
 
 class Clips:
-    """The clips of a manifest as a training set of pixels (`train.TrainingSet`), and as a test set.
+    """The clips of a manifest as a training set of pixels , drawn anew in each epoch, and as a test set.
 
     Args:
         manifest: one split of it; `labels` (N,) are indices into its classes.
         clip: whose picture size, mean and deviation the pixels get.
         frames: T, frames of a clip.
         seed: with epoch and clip it decides what is drawn.
-        workers: processes that decode; None takes one per core of this process, at most 8.
+        workers: processes that decode, see `load_batches`.
     """
 
     def __init__(
@@ -74,39 +74,31 @@ class Clips:
         size = (size, size) if isinstance(size, int) else tuple(size)
         self.view, self.none = RandomView(size, frames, config), torch.empty(0, frames, 3, *size)
         self.mean, self.std = (torch.tensor(cfg[name]).view(3, 1, 1) for name in ("mean", "std"))
-        self.workers = min(8, local_cores()) if workers is None else workers
+        self.workers = workers
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
-        """Training: for each tensor of b clip indices normalised pixels (b, T, 3, S, S), drawn anew in each epoch."""
-        for pictures in self._load(order, partial(self._random, epoch)):
+        """Training: for each tensor of b clip indices normalised pixels (b, T, 3, S, S)."""
+        for pictures in load_batches(partial(self._views, epoch), order, self.workers):
             # Normalised here, since workers pass on a byte four times as fast as a float.
             yield (pictures.float() / 255 - self.mean) / self.std
 
     def centre_batches(self, rows: Tensor, batch_size: int = 8) -> Iterator[Tensor]:
         """Testing: normalised pixels (b, T, 3, S, S) of the clips of these rows, as `extract_features` makes them."""
-        return self._load(rows.split(batch_size), self._centre)
+        read = partial(pixels, T=self.frames, preprocess=self.preprocess)
+        batches = [[self.paths[row] for row in batch] for batch in rows.split(batch_size)]
+        return load_batches(read, batches, self.workers) if len(rows) else iter([self.none])
 
-    def _random(self, epoch: int, clip: int) -> Tensor:
-        return self.view(self.paths[clip], _seed(self.seed, epoch, clip))
-
-    def _centre(self, clip: int) -> Tensor:
-        frames = read_segments(self.paths[clip], self.frames, "center")
-        return torch.stack([self.preprocess(Image.fromarray(frame)) for frame in frames])
-
-    def _load(self, order: Sequence[Tensor], read: Callable[[int], Tensor]) -> Iterator[Tensor]:
-        return load_batches(partial(self._stacked, read), order, self.workers)
-
-    def _stacked(self, read: Callable[[int], Tensor], batch: Tensor) -> Tensor:
-        return torch.stack([read(clip) for clip in batch.tolist()]) if len(batch) else self.none
+    def _views(self, epoch: int, batch: Tensor) -> Tensor:
+        views = [self.view(self.paths[clip], _seed(self.seed, epoch, clip)) for clip in batch.tolist()]
+        return torch.stack(views) if views else self.none
 
 
 def label_indices(manifest: Manifest) -> Tensor:
     """(N,) each clip's index into the manifest's classes."""
-    index = {name: i for i, name in enumerate(manifest.classes)}
-    return torch.tensor([index[label] for label in manifest.table["label"]])
+    return torch.from_numpy(pd.Index(manifest.classes).get_indexer(manifest.table["label"]))
 
 
 def _seed(seed: int, epoch: int, clip: int) -> int:

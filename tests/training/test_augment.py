@@ -5,7 +5,9 @@ import pytest
 import torch
 from conftest import write_video
 from narrow_clip import narrow_clip  # noqa: F401
+from PIL import Image
 
+import mgdmkit.clip.features as features
 import mgdmkit.training.augment as module
 from mgdmkit.clip.backbone import load_clip
 from mgdmkit.clip.small import new_small_clip, save_small_clip
@@ -50,6 +52,7 @@ def still(monkeypatch):
         return np.stack([picture()] * frames)
 
     monkeypatch.setattr(module, "read_segments", read)
+    monkeypatch.setattr(features, "read_segments", read)
     return asked
 
 
@@ -124,7 +127,7 @@ def test_pixels_have_the_mean_and_deviation_of_the_clip(clip, manifest, still):
     assert torch.allclose(x[0], expected, atol=1e-6)
     (centre,) = clips.centre_batches(torch.tensor([2]))
     assert still[-1][0] == "center"
-    assert torch.equal(centre[0, 0], clip.preprocess(module.Image.fromarray(picture())))
+    assert torch.equal(centre[0, 0], clip.preprocess(Image.fromarray(picture())))
 
 
 def test_a_batch_may_be_empty_as_some_processes_of_many_have_nothing_left(clip, manifest):
