@@ -74,7 +74,7 @@ from mgdmkit.runs import processes
 from mgdmkit.runs.trained import load_model, new_model, read_history
 from mgdmkit.training.finetuning import FineTuned, finetune_groups
 from mgdmkit.training.loop import Videos, _train_epoch, train
-from mgdmkit.training.optim import autocast_dtype, parameter_groups
+from mgdmkit.training.optim import parameter_groups
 
 ROOT = Path(__file__).resolve().parent.parent
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -231,7 +231,7 @@ def first_that_fits(batches: tuple[int, ...], run: Callable[[int], Result], devi
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    dtype = autocast_dtype(precision, device)
+    dtype = processes.autocast_dtype(precision, device)
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
 

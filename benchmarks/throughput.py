@@ -30,7 +30,7 @@ from PIL import Image
 from mgdmkit.data.video import read_segments
 from mgdmkit.evaluation.complexity import parts
 from mgdmkit.files import write_text_atomic
-from mgdmkit.training.optim import autocast_dtype
+from mgdmkit.runs.processes import autocast_dtype
 
 T, SIDE = 16, 224
 SUFFIXES = {".avi", ".mp4", ".mkv", ".webm"}

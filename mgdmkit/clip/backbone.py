@@ -8,13 +8,14 @@ without a mask, which is how pictures are encoded, through `nn.MultiheadAttentio
 import difflib
 import hashlib
 import logging
+import math
 import pickle
 import re
 import socket
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,15 +47,13 @@ from mgdmkit.clip.weights import (
 from mgdmkit.config import check_choice
 from mgdmkit.data.corpus import alike, words
 from mgdmkit.runs.folder import cause, check_sha256, did_you_mean, lacks_memory
-from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.processes import PRECISIONS, autocast_dtype, choose_device
 
 
 class ClipTextWarning(UserWarning):
     """Two texts that a CLIP can't tell apart."""
 
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""What encoding computes in, and what autocast takes for it."""
 Parts = tuple[nn.Module, Callable, Callable]  # model, preprocess and tokenizer of a `FrozenClip`
 
 
@@ -77,8 +76,7 @@ class FrozenClip:
 
     def __post_init__(self) -> None:
         check_choice("precision", self.precision, tuple(PRECISIONS))
-        if self.precision == "fp16" and self.device.type != "cuda":
-            raise ValueError(f"precision='fp16' needs a CUDA device, not {self.device.type}; choose 'bf16' or 'fp32'")
+        autocast_dtype(self.precision, self.device)  # may raise
 
     @property
     def device(self) -> torch.device:
@@ -119,19 +117,15 @@ class FrozenClip:
         """`ClipWeightsError` for features (n, ...) that are not finite, naming the first."""
         bad = (~features.flatten(1).isfinite().all(dim=1)).nonzero()
         if len(bad):
+            cure = "take another CLIP, or put back a good copy of this one"
             raise ClipWeightsError(
                 f"{self.name} makes numbers that are not finite (NaN or infinity) of {names[int(bad[0])]!r}, computing "
-                f"in {self.precision}; "
-                + (
-                    "give --precision bf16 or fp32"
-                    if self.precision == "fp16"
-                    else "take another CLIP, or put back a good copy of this one"
-                )
+                f"in {self.precision}; {'give --precision bf16 or fp32' if self.precision == 'fp16' else cure}"
             )
 
     def _computing(self) -> AbstractContextManager:
-        dtype = PRECISIONS[self.precision]
-        return torch.autocast(self.device.type, dtype) if dtype else nullcontext()
+        dtype = autocast_dtype(self.precision, self.device)
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
 
 def load_clip(name: str, pretrained: str | None = None, device: str = "cpu", *, precision: str = "fp32") -> FrozenClip:
@@ -232,7 +226,10 @@ def _load_file(name: str, path: Path, device: str) -> Parts:
     try:
         if tag is None and path.suffix not in (".npz", ".npy"):  # big_vision's, for open_clip alone
             weights, wrapped = plain_weights(path)
-        with _bare_file(weights) if wrapped else nullcontext(path) as bare:
+        with tempfile.TemporaryDirectory() as folder:
+            bare = Path(folder) / "weights.safetensors" if wrapped else path
+            if wrapped:  # for open_clip, which converts what it knows, a file of nothing else
+                save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, bare)
             parts = _create(open_clip_name(name), device, pretrained=str(bare), **options)
     except Exception as error:
         if lacks_memory(error):
@@ -243,15 +240,6 @@ def _load_file(name: str, path: Path, device: str) -> Parts:
     if weights and (told := other_size(weights, parts[0].state_dict())):
         raise ClipWeightsError(f"{path} does not hold weights of {name}: {told}")
     return parts
-
-
-@contextmanager
-def _bare_file(weights: dict[str, Tensor]) -> Iterator[Path]:
-    """Weights as a file of nothing else, for open_clip, which converts what it knows."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.safetensors"
-        save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, path)
-        yield path
 
 
 def _unfit(error: Exception) -> str:
@@ -321,9 +309,8 @@ def _check_numbers(name: str, model: nn.Module, preprocess: Callable) -> None:
         if not hasattr(step, "mean"):
             continue
         try:
-            mean, std = torch.tensor(step.mean, dtype=torch.float), torch.tensor(step.std, dtype=torch.float)
-            sound = bool(mean.isfinite().all() and std.isfinite().all() and (std > 0).all())
-        except (TypeError, ValueError):
+            sound = all(map(math.isfinite, (*step.mean, *step.std))) and min(step.std) > 0
+        except TypeError:  # no numbers at all
             sound = False
         if not sound:
             raise ClipWeightsError(
@@ -336,8 +323,10 @@ def _tell_alike(texts: Sequence[str], tokens: Tensor, features: Tensor) -> None:
     """`ClipTextWarning` for different texts that are one to this CLIP: each would be the other's hardest negative."""
     reasons = {
         "are the same words": [words(text) or text for text in texts],
-        f"agree in the {tokens.shape[1]} tokens that the text encoder reads of them": _rows(tokens),
-        "have the same embedding": _rows(features),
+        f"agree in the {tokens.shape[1]} tokens that the text encoder reads of them": [
+            row.numpy().tobytes() for row in tokens
+        ],
+        "have the same embedding": [row.numpy().tobytes() for row in features],
     }
     for reason, keys in reasons.items():
         if pairs := alike(texts, dict(zip(texts, keys, strict=True)).__getitem__):
@@ -348,10 +337,6 @@ def _tell_alike(texts: Sequence[str], tokens: Tensor, features: Tensor) -> None:
                 stacklevel=3,
             )
             return
-
-
-def _rows(table: Tensor) -> list[bytes]:
-    return [row.tobytes() for row in table.numpy()]
 
 
 def _fingerprint(model: nn.Module, preprocess: Callable) -> str:

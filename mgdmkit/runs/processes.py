@@ -7,7 +7,7 @@ has W times its own rows' share of the gradient, one after it (the logit scale) 
 `average_gradients`, is in both cases the gradient that one process would have had on the global batch.
 
 In a single process everything here does nothing, so that the callers need not ask. Processes share the file system.
-`choose_device` says where a process computes.
+`choose_device` says where a process computes, `autocast_dtype` in what.
 """
 
 import os
@@ -101,6 +101,22 @@ def choose_device(device: str = "auto") -> torch.device:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} is not to be had here; choose auto, cpu, cuda or mps") from error
+
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What a network computes in, and what autocast takes for it."""
+
+
+def autocast_dtype(precision: str, where: torch.device) -> torch.dtype | None:
+    """What autocast computes in on a device, None for fp32; "auto" is bf16 on CUDA and fp32 elsewhere.
+
+    `ValueError` for fp16 without CUDA: only there are its kernels, and the reason to bear its narrow range.
+    """
+    if precision == "auto":
+        precision = "bf16" if where.type == "cuda" else "fp32"
+    if precision == "fp16" and where.type != "cuda":
+        raise ValueError(f"precision='fp16' needs a CUDA device, not {where.type}; choose 'bf16' or 'fp32'")
+    return PRECISIONS[precision]
 
 
 def world_size() -> int:
@@ -197,24 +213,22 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 class _Gather(torch.autograd.Function):
-    """torch.distributed.nn.functional.all_gather, which newer versions of torch deprecate, with shares of two sizes."""
+    """torch.distributed.nn.functional.all_reduce of zeros with the own rows in them; newer versions deprecate that."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, n: int) -> Tensor:
-        ctx.n, W = n, world_size()
-        padded = rows.new_zeros(-(-n // W), *rows.shape[1:])  # a collective needs equal shapes
-        padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in range(W)]
-        dist.all_gather(parts, padded)
-        shares = (shard(n, of=r) for r in range(W))
-        return torch.cat([part[: own.stop - own.start] for part, own in zip(parts, shares, strict=True)])
+        ctx.own = shard(n)
+        whole = rows.new_zeros(n, *rows.shape[1:])
+        whole[ctx.own] = rows
+        dist.all_reduce(whole)
+        return whole
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         summed = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(summed)
-        return summed[shard(ctx.n)], None
+        return summed[ctx.own], None
 
 
 SMALL = 10_000_000

@@ -31,11 +31,11 @@ from mgdmkit.mining import Negatives
 from mgdmkit.model import MGDM, MGDMOutput
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import fingerprint, save_tensors
-from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.processes import autocast_dtype, choose_device
 from mgdmkit.runs.trained import load_model, new_model, read_run
 from mgdmkit.training.augment import Clips
 from mgdmkit.training.loop import begin, choose_groups, finish, fit
-from mgdmkit.training.optim import autocast_dtype, parameter_groups
+from mgdmkit.training.optim import parameter_groups
 
 POSITIONS = ("frame_positions", "positional_embedding", "pos_embed")  # ours, open_clip's, timm's
 

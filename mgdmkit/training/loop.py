@@ -24,9 +24,9 @@ from mgdmkit.mining import Negatives, adaptive, random_negatives, select
 from mgdmkit.model import MGDM
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import claim, fingerprint, load_checkpoint, save_checkpoint, save_tensors
-from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.processes import autocast_dtype, choose_device
 from mgdmkit.runs.trained import is_finished, load_model, new_model, write_history
-from mgdmkit.training.optim import Diverged, autocast_dtype, learning_rate, parameter_groups
+from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
 
 WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
 """What a run folder holds beside its `config.json`."""

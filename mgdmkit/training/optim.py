@@ -1,9 +1,8 @@
-"""What the optimiser is given: groups of parameters, the learning rate of a step, and the precision (the recipe)."""
+"""What the optimiser is given: groups of parameters, and the learning rate of a step."""
 
 import math
 from typing import Any
 
-import torch
 from torch import nn
 
 
@@ -40,15 +39,3 @@ def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> floa
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))
-
-
-def autocast_dtype(precision: str, where: torch.device) -> torch.dtype | None:
-    """What autocast computes in on a device, None for fp32; "auto" is bf16 on CUDA and fp32 elsewhere.
-
-    `ValueError` for fp16 without CUDA: only there are its kernels, and the reason to bear its narrow range.
-    """
-    if precision == "auto":
-        precision = "bf16" if where.type == "cuda" else "fp32"
-    if precision == "fp16" and where.type != "cuda":
-        raise ValueError(f"precision='fp16' needs a CUDA device, not {where.type}; choose 'bf16' or 'fp32'")
-    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]

@@ -20,10 +20,10 @@ from mgdmkit.evaluation.scores import score
 from mgdmkit.inference import predict
 from mgdmkit.runs import processes
 from mgdmkit.runs.folder import FolderError
-from mgdmkit.runs.processes import choose_device
+from mgdmkit.runs.processes import autocast_dtype, choose_device
 from mgdmkit.runs.trained import load_model, new_model, read_history
 from mgdmkit.training.loop import Videos, choose_negatives, fit, train
-from mgdmkit.training.optim import Diverged, autocast_dtype, learning_rate, parameter_groups
+from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
 
 MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
 TRAIN = TrainConfig(k=2, epochs=6, batch_size=8, lr=3e-3, warmup_epochs=1.0)
