@@ -44,7 +44,8 @@ def atomic(path: Path) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
     except Exception as error:
-        if "No space left" in str(error) or "writer failed writing" in str(error).lower() or _is_full(path.parent):
+        full = shutil.disk_usage(path.parent).free < 2**16
+        if full or "No space left" in str(error) or "writer failed writing" in str(error).lower():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
@@ -86,23 +87,10 @@ def _here() -> str:
 
 def _is_left_behind(temporary: Path) -> bool:
     here, _, process = temporary.name.removesuffix(".tmp").rpartition(".")[2].partition("-")
-    if here == _here() and process.isdigit() and os.name == "posix":
-        return int(process) != os.getpid() and not _is_alive(int(process))
     try:
+        if here == _here() and process.isdigit() and os.name == "posix":
+            os.kill(int(process), 0)
+            return False
         return time.time() - temporary.stat().st_mtime > ABANDONED
-    except OSError:  # just renamed or removed by its owner
-        return False
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
-
-
-def _is_full(folder: Path) -> bool:
-    return shutil.disk_usage(folder).free < 2**16
+    except OSError as error:  # its process is gone; not: another user's, or the file just renamed or removed
+        return isinstance(error, ProcessLookupError)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -59,9 +57,5 @@ def in_two_parts(preprocess: Callable) -> tuple[Callable[[Image.Image], Tensor],
     if len(steps) < 2 or not isinstance(steps[-2], transforms.ToTensor):
         return preprocess, lambda pictures: pictures
     *cut, _, normalise = steps
-    return transforms.Compose([*cut, _as_bytes]), lambda pictures: normalise(pictures.float().div(255))
-
-
-def _as_bytes(picture: Image.Image) -> Tensor:
-    """uint8 (3, S, S)"""
-    return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()
+    cut = transforms.Compose([*cut, transforms.PILToTensor()])
+    return cut, lambda pictures: normalise(pictures.contiguous().float().div(255))

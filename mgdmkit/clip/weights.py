@@ -78,7 +78,7 @@ def doubt(name: str, path: Path, tag: str | None) -> str | None:
             f"those with GELU, as open_clip trains by default, --clip {base}-gelu"
             + (f". The configuration beside the file tells it: --clip {path.parent} alone takes it" * configured)
         )
-    if tag is not None and told is not None and told != needs_quick_gelu(base, tag):
+    if None not in (tag, told) and told != needs_quick_gelu(base, tag):
         right = f"{base}-gelu" if told else f"{base}-quickgelu"
         return f"{path} is by its checksum {tag!r} of {base}, which goes with --clip {right}, not {name}"
     return None
@@ -151,8 +151,8 @@ def other_size(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str 
 
 def openai_download(name: str, tag: str | None) -> Path | None:
     """The file of a tag of OpenAI's where their own package keeps it, if it is there and whole."""
-    path, checksum = _openai_file(name, tag)
-    return path if path and sha256(path) == checksum else None
+    path = _openai_file(name, tag)
+    return path if path and published_tag(name, path) == tag else None
 
 
 def needs_quick_gelu(name: str, tag: str | None) -> bool:
@@ -172,7 +172,7 @@ def missing_weights(name: str, pretrained: str, tag: dict[str, Any], error: Exce
     # A path does not tell what a tag does: with which activation these weights were trained.
     model = f"{base}-{'quickgelu' if tag.get('quick_gelu') else 'gelu'}" if _has_both(base) else name
     load = f"import open_clip; open_clip.create_model('{name}', pretrained='{pretrained}')"
-    damaged, _ = _openai_file(name, pretrained)
+    damaged = _openai_file(name, pretrained)
     return (
         f"the weights {pretrained!r} of {name} are not in the cache ({constants.HF_HUB_CACHE}) and could not "
         f"be downloaded from {source}: {cause(error)}\n"
@@ -188,8 +188,8 @@ def _has_both(base: str) -> bool:
     return {base, f"{base}-quickgelu"} <= set(open_clip.list_models())
 
 
-def _openai_file(name: str, tag: str | None) -> tuple[Path, str] | tuple[None, None]:
-    """Where OpenAI's own package keeps the file of a tag of theirs, if it is there, and the checksum it should have."""
+def _openai_file(name: str, tag: str | None) -> Path | None:
+    """Where OpenAI's own package keeps the file of a tag of theirs, if it is there."""
     url = open_clip.get_pretrained_url(base_name(name), tag or "") or ""
-    path, found = Path.home() / ".cache" / "clip" / url.rpartition("/")[2], _CHECKSUM.search(url)
-    return (path, found["openai"]) if found and found["openai"] and path.is_file() else (None, None)
+    path = Path.home() / ".cache" / "clip" / url.rpartition("/")[2]
+    return path if "/clip/models/" in url and path.is_file() else None

@@ -29,6 +29,7 @@ from mgdmkit.pool import cores
 
 # Not to find a dead process, which torchrun does within seconds, but to let the others wait for a long piece of work.
 PATIENCE = timedelta(days=2)
+ALONE = "To work alone: env -u WORLD_SIZE mgdm ..."
 
 
 @contextmanager
@@ -36,11 +37,18 @@ def processes() -> Iterator[int]:
     """Join the processes that torchrun started, and leave them at the end; yields the rank of this one.
 
     Each process gets a GPU of its own where there are GPUs, as the default CUDA device; `ValueError` when a machine has
-    fewer GPUs than processes. Only rank 0 prints.
+    fewer GPUs than processes, and where the environment says half of what torchrun does. Only rank 0 prints.
     """
-    if not started_together() or dist.is_initialized():
+    told = os.environ.get("WORLD_SIZE", "1")
+    if told == "1" or dist.is_initialized():
         yield rank()
         return
+    lacking = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if not told.isdigit() or lacking:
+        raise ValueError(
+            f"the environment says WORLD_SIZE={told!r}{f' but no {lacking[0]}' if lacking else ''}: something started "
+            f"this as one of several processes, but not torchrun. {ALONE}"
+        )
     backend = "gloo"
     if torch.cuda.is_available():
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
@@ -58,23 +66,6 @@ def processes() -> Iterator[int]:
         if not is_main():
             stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         yield rank()
-
-
-def started_together() -> bool:
-    """Whether the environment says that this is one of several processes; `ValueError` when it says half of it."""
-    told = os.environ.get("WORLD_SIZE", "1")
-    if told == "1":
-        return False
-    lacking = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-    if not told.isdigit() or lacking:
-        raise ValueError(
-            f"the environment says WORLD_SIZE={told!r}{f' but no {lacking[0]}' if lacking else ''}: something started "
-            f"this as one of several processes, but not torchrun. {ALONE}"
-        )
-    return True
-
-
-ALONE = "To work alone: env -u WORLD_SIZE mgdm ..."
 
 
 @contextmanager
@@ -132,11 +123,6 @@ def rank() -> int:
 def is_main() -> bool:
     """Is this the process that writes and prints?"""
     return rank() == 0
-
-
-def stamp() -> dict[str, int]:
-    """What the recipe of a run has to tell beside its configuration: {"processes": W}, for one process nothing."""
-    return {"processes": world_size()} if world_size() > 1 else {}
 
 
 def local_cores() -> int:

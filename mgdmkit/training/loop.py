@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,27 +26,13 @@ from mgdmkit.runs import processes
 from mgdmkit.runs.folder import claim, fingerprint, load_checkpoint, save_checkpoint, save_tensors
 from mgdmkit.runs.processes import autocast_dtype, choose_device
 from mgdmkit.runs.trained import is_finished, load_model, new_model, write_history
+from mgdmkit.training.augment import Clips
 from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
-
-WORK = ("model.safetensors", "checkpoint.pt", "history.jsonl")
-"""What a run folder holds beside its `config.json`."""
-
-
-class TrainingSet(Protocol):
-    """What the loop asks of training videos: their labels (N,), and network inputs in any order."""
-
-    labels: Tensor
-
-    def __len__(self) -> int: ...
-
-    def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
-        """For each tensor of b video indices the network's input (b, ...), as it is augmented in this epoch."""
-        ...
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Cached features of some videos: what the model sees of them."""
+    """Cached features of some videos: what the model sees of them. `Clips` are a training set with other `batches`."""
 
     frame_features: Tensor
     """(N, T, D)"""
@@ -57,7 +43,7 @@ class Videos:
         return len(self.labels)
 
     def batches(self, order: list[Tensor], epoch: int) -> Iterator[Tensor]:
-        """(b, T, D) for each batch; the same in every epoch."""
+        """For each tensor of b video indices the network's input, (b, T, D); the same in every epoch."""
         return (self.frame_features[batch] for batch in order)
 
 
@@ -147,8 +133,10 @@ def train(
 
 def begin(out: Path, recipe: dict[str, Any], free: Sequence[str] = ()) -> bool:
     """Claim a run's folder, but for the keys of the recipe that are free; whether its training has come to its end."""
+    several = {"processes": processes.world_size()} if processes.world_size() > 1 else {}
+    work = ("model.safetensors", "checkpoint.pt", "history.jsonl")
     with processes.main_first():
-        claim(out / "config.json", recipe | processes.stamp(), ignore=free, work=WORK)
+        claim(out / "config.json", recipe | several, ignore=free, work=work)
     return is_finished(out)
 
 
@@ -162,7 +150,7 @@ def fit(
     network: nn.Module,
     groups: list[dict[str, Any]],
     config: TrainConfig,
-    training: TrainingSet,
+    training: Videos | Clips,
     group_labels: Tensor,
     text_features: Tensor,
     out: Path,

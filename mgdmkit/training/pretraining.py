@@ -131,8 +131,7 @@ def pretrain(
     Raises:
         FolderError: when `out` holds a CLIP trained otherwise.
     """
-    model = small_config()
-    recipe = {"config": config.to_dict(), "stills": stills.fingerprint, "model": model}
+    recipe = {"config": config.to_dict(), "stills": stills.fingerprint, "model": small_config()}
     claim(out / "clip_training.json", recipe)
     if (out / "open_clip_model.safetensors").is_file():
         (out / "checkpoint.pt").unlink(missing_ok=True)  # of a death after the last step
