@@ -197,13 +197,12 @@ def _load(name: str, pretrained: str | None, device: str) -> Parts:
 
 def _instead(name: str) -> str:
     """What may have been meant by a name that is none, or else what there is."""
-    beside = {str(path): path for path in _clips_in(Path(name).parent)}
+    beside, models = [str(path) for path in _clips_in(Path(name).parent)], open_clip.list_models()
     if typo := difflib.get_close_matches(name, beside, n=2, cutoff=0 if "/" in name else 0.6):
-        return did_you_mean(beside[found] for found in typo)
-    near, models = difflib.get_close_matches(name, open_clip.list_models(), n=5, cutoff=0), len(open_clip.list_models())
+        return did_you_mean(typo)
     return (
         f"; take {SMALL!r}, which comes with the kit, train one with {_training('CLIP')}, or choose one of open_clip's "
-        f"{models} models, such as {', '.join(near)}"
+        f"{len(models)} models, such as {', '.join(difflib.get_close_matches(name, models, n=5, cutoff=0))}"
     )
 
 

@@ -113,10 +113,8 @@ def reading(path: Path, cure: str) -> Iterator[None]:
 
 def lacks_memory(error: Exception) -> bool:
     """Did memory run out, of the machine or of a GPU? Then nothing is wrong with what was read."""
-    told = isinstance(error, (RuntimeError, OSError)) and re.search(
-        "out of memory|annot allocate|can't alloc", str(error)
-    )
-    return bool(told) or isinstance(error, MemoryError)
+    told = bool(re.search("out of memory|annot allocate|can't alloc", str(error)))
+    return isinstance(error, MemoryError) or (told and isinstance(error, RuntimeError | OSError))
 
 
 def cause(error: Exception) -> str:
