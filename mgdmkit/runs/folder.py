@@ -67,7 +67,7 @@ def claim(path: Path, recipe: dict[str, Any], *, ignore: Sequence[str] = (), wor
         )
 
 
-def did_you_mean(paths: Iterable[Path]) -> str:
+def did_you_mean(paths: Iterable[Path | str]) -> str:
     """For the end of a message: the paths that may have been meant, if any."""
     names = [str(path) for path in paths]
     return f"; did you mean {' or '.join(names[:5])}?" if names else ""
