@@ -47,28 +47,26 @@ class Videos:
         return (self.frame_features[batch] for batch in order)
 
 
-def choose_negatives(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
-    """(N, k) label indices of the negatives that a run trains with; -1 where an adaptive group has none.
+def choose_groups(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
+    """(N, 1 + k) label indices of each video's texts, its own label first; -1 where an adaptive group has none.
 
     Random ones are drawn from all labels but the video's own: exclusions, which `mgdm mine` obeys, don't reach them.
     """
     if config.k == 0:
-        return torch.empty(len(labels), 0, dtype=torch.long)
+        return labels[:, None]
     if config.negatives == "random":
-        return random_negatives(labels, num_labels, config.k, torch.Generator().manual_seed(config.seed))
-    if mined is None:
+        generator = torch.Generator().manual_seed(config.seed)
+        negatives = random_negatives(labels, num_labels, config.k, generator)
+    elif mined is None:
         raise ValueError(
             f"k={config.k} {config.negatives} negatives need mined ones, which "
             f"`mgdm mine --features FEATURES --out NEGATIVES.csv` makes"
         )
-    if config.negatives == "adaptive":
-        return adaptive(mined, config.k, config.margin)
-    return select(mined, config.k, config.negatives)
-
-
-def choose_groups(config: TrainConfig, labels: Tensor, num_labels: int, mined: Negatives | None) -> Tensor:
-    """(N, 1 + k) label indices of each video's texts, its own label first."""
-    return torch.cat([labels[:, None], choose_negatives(config, labels, num_labels, mined)], dim=1)
+    elif config.negatives == "adaptive":
+        negatives = adaptive(mined, config.k, config.margin)
+    else:
+        negatives = select(mined, config.k, config.negatives)
+    return torch.cat([labels[:, None], negatives], dim=1)
 
 
 def train(

@@ -4,7 +4,6 @@ The loss is eq. 5-9 with k = 0 on pictures instead of videos: pictures of a batc
 one another. No picture is shown twice: stick stills are rendered anew for every step, real frames drawn and cropped.
 """
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -146,7 +145,7 @@ def pretrain(
     batches = load_batches(stills.__getitem__, range(first, config.steps), workers, prefetch=4)
     bar = tqdm(batches, desc="small CLIP", initial=first, total=config.steps, unit="step", disable=quiet)
     with threads_for(model):
-        for step, (pictures, captions) in zip(itertools.count(first), bar):
+        for step, (pictures, captions) in enumerate(bar, start=first):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config.steps, config.steps // 10, config.lr)
             loss = contrastive_loss(model, normalise(pictures.to(where)), tokenizer(captions).to(where))

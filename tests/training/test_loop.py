@@ -22,7 +22,7 @@ from mgdmkit.runs import processes
 from mgdmkit.runs.folder import FolderError
 from mgdmkit.runs.processes import autocast_dtype, choose_device
 from mgdmkit.runs.trained import load_model, new_model, read_history
-from mgdmkit.training.loop import Videos, choose_negatives, fit, train
+from mgdmkit.training.loop import Videos, choose_groups, fit, train
 from mgdmkit.training.optim import Diverged, learning_rate, parameter_groups
 
 MODEL = MGDMConfig(dim=16, frames=4, temporal_layers=1, semantic_layers=1, heads=2, temperatures="fixed")
@@ -391,12 +391,13 @@ def test_validation_chooses_among_the_classes_alone(tmp_path):
 
 def test_choice_of_negatives():
     labels = TRAINING.labels
-    assert choose_negatives(TrainConfig(k=0), labels, 6, None).shape == (64, 0)
-    assert torch.equal(choose_negatives(TrainConfig(k=2), labels, 6, MINED), MINED.indices[:, :2])
-    drawn = choose_negatives(TrainConfig(k=3, negatives="random"), labels, 6, None)
+    assert torch.equal(choose_groups(TrainConfig(k=0), labels, 6, None), labels[:, None])
+    own, negatives = choose_groups(TrainConfig(k=2), labels, 6, MINED).split([1, 2], dim=1)
+    assert torch.equal(own, labels[:, None]) and torch.equal(negatives, MINED.indices[:, :2])
+    drawn = choose_groups(TrainConfig(k=3, negatives="random"), labels, 6, None)[:, 1:]
     assert drawn.shape == (64, 3) and not (drawn == labels[:, None]).any()
     with pytest.raises(ValueError, match="mgdm mine"):
-        choose_negatives(TrainConfig(k=3), labels, 6, None)
+        choose_groups(TrainConfig(k=3), labels, 6, None)
 
 
 def test_history_is_json_lines_with_finite_numbers(tmp_path):
