@@ -46,25 +46,22 @@ def claim(path: Path, recipe: dict[str, Any], *, ignore: Sequence[str] = (), wor
     Raises:
         FolderError: listing the differences, or when the file is damaged or has gone; nothing is changed.
     """
+    anew = "take another folder, or delete this one to make it anew"
     if not path.is_file():
         if orphans := [file.name for pattern in work for file in sorted(path.parent.glob(pattern))]:
             raise FolderError(
                 f"{path.parent} holds {orphans[0]}, but {path.name}, which says what it was made with, is missing: "
-                f"put it back, take another folder, or delete this one to make it anew"
+                f"put it back, {anew}"
             )
         if others := [name for name in RECORDS if name != path.name and (path.parent / name).exists()]:
             raise FolderError(f"{path.parent} holds {RECORDS[others[0]]} ({others[0]}); take another folder")
         write_text_atomic(path, json.dumps(recipe, indent=2, ensure_ascii=False) + "\n")
         return
-    cure = "put back a good copy, take another folder, or delete this one to make it anew"
-    held, asked = flat(read_json(path, cure)), flat(recipe)
+    held, asked = flat(read_json(path, f"put back a good copy, {anew}")), flat(recipe)
     keys = [key for key in {**asked, **held} if key not in ignore and held.get(key) != asked.get(key)]
     if keys:
         parts = [f"{key} is {_shown(held, key)} there, {_shown(asked, key)} here" for key in keys]
-        raise FolderError(
-            f"{path.parent} holds something else: {'; '.join(parts)[:800]}. "
-            f"Take another folder, or delete this one to make it anew"
-        )
+        raise FolderError(f"{path.parent} holds something else: {'; '.join(parts)[:800]}. {anew.capitalize()}")
 
 
 def did_you_mean(paths: Iterable[Path | str]) -> str:
