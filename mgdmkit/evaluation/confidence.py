@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 import torch
-from scipy.stats import binned_statistic
 from torch import Tensor
 
 
@@ -30,7 +30,7 @@ def calibration(logits: Tensor, labels: Tensor, bins: int = 10) -> Calibration:
     confidence, best = probabilities.max(dim=1)
     right = (best == labels).double()
     columns = ((right, "count"), (confidence, "mean"), (right, "mean"))
-    found = [binned_statistic(confidence, x, how, bins, (0, 1)).statistic for x, how in columns]
+    found = [scipy.stats.binned_statistic(confidence, x, how, bins, (0, 1)).statistic for x, how in columns]
     table = torch.from_numpy(np.stack(found, axis=1))
     ece = (table[:, 0] * (table[:, 2] - table[:, 1]).abs()).nansum() / len(labels)
     return Calibration(nll.item(), ece.item(), table)

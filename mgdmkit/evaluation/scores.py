@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import scipy  # its parts load when first used: `scipy.stats` takes a second
 import torch
-from scipy import stats
 from torch import Tensor
 
 from mgdmkit.config import check_choice
@@ -72,7 +72,7 @@ def wilson(correct: int, n: int) -> Interval:
     """The 95% Wilson score interval of `correct` out of `n`."""
     if not 0 <= correct <= n or n == 0:
         raise ValueError(f"{correct} correct of {n} videos is not a share")
-    low, high = map(float, stats.binomtest(correct, n).proportion_ci(method="wilson"))
+    low, high = map(float, scipy.stats.binomtest(correct, n).proportion_ci(method="wilson"))
     return Interval(correct / n, low, high, n)
 
 
@@ -191,7 +191,7 @@ def mcnemar(ours: Tensor, theirs: Tensor) -> float:
     if ours.shape != theirs.shape or ours.ndim != 1:
         raise ValueError(f"expected two rows (videos,), not {tuple(ours.shape)} and {tuple(theirs.shape)}")
     gained, lost = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return float(scipy.stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
 def _resampled_weights(n: int, resamples: int, generator: torch.Generator) -> Tensor:

@@ -199,7 +199,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 class _Gather(torch.autograd.Function):
-    """torch.distributed.nn.functional.all_reduce of zeros with the own rows in them; newer versions deprecate that."""
+    """All rows, as a sum over the processes of zeros with the own rows in them; torch's own gather is deprecated."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, n: int) -> Tensor:

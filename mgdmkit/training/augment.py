@@ -47,7 +47,7 @@ class RandomView:
 
 
 class Clips:
-    """The clips of a manifest as a training set of pixels , drawn anew in each epoch, and as a test set.
+    """The clips of a manifest as a training set of pixels, drawn anew in each epoch, and as a test set.
 
     Args:
         manifest: one split of it; `labels` (N,) are indices into its classes.
