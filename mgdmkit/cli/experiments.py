@@ -113,7 +113,7 @@ def complexity(
     """Count multiply-adds and parameters (Table 8), both as the paper counts them and in truth; needs no weights.
 
     Args:
-        clip: An open_clip model whose towers are CLIP's transformers, or a folder made by `mgdm clip`.
+        clip: An open_clip model whose towers are CLIP's transformers, a folder made by `mgdm clip`, or small.
         frames: Frames per video, T.
         k: Negatives per video.
         temporal_layers: Blocks of the video representer.

@@ -43,7 +43,8 @@ def _recorded(files: list[Path]) -> Iterator[tuple[Path, str]]:
                 held = json.loads(path.read_text(encoding="utf-8"))
             except ValueError:
                 continue  # told by `_read`
-            yield from ((path.with_name(name), str(digest)) for name, digest in held.items())
+            if isinstance(held, dict):
+                yield from ((path.with_name(name), str(digest)) for name, digest in held.items())
         elif path.name == "SHA256SUMS":
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 digest, _, name = line.partition("  ")
@@ -58,7 +59,9 @@ def _read(path: Path) -> Iterator[Check]:
     try:
         text = path.read_text(encoding="utf-8")
         for document in [text] if path.suffix == ".json" else text.splitlines() if path.suffix == ".jsonl" else []:
-            json.loads(document)
+            held = json.loads(document)
+            if path.name == "sha256.json" and not isinstance(held, dict):
+                raise ValueError("it holds no names with their sums")
     except (ValueError, OSError) as error:
         yield _fault(path, f"damaged ({error})")
 

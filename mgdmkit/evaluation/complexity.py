@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.flop_counter import FlopCounterMode
 
+from mgdmkit.clip.small import SMALL, small_config
 from mgdmkit.clip.weights import base_name, open_clip_name
 from mgdmkit.config import MGDMConfig, check_counts
 from mgdmkit.model import MGDM
@@ -265,6 +266,8 @@ def _build(clip: str) -> open_clip.CLIP:
 
 
 def _configuration(clip: str) -> dict:
+    if clip == SMALL:
+        return small_config()["model_cfg"]
     if Path(clip).is_dir():
         try:
             return open_clip.get_model_config(f"local-dir:{clip}")

@@ -50,6 +50,7 @@ def unlink(path):
         ("runs/*/model.safetensors", cut, "not what was written", "give the command that made it again"),
         ("runs/*/history.jsonl", cut, "damaged", "put back a good copy"),
         ("features/features.json", cut, "damaged", ""),
+        ("runs/*/sha256.json", lambda path: path.write_text("[1]"), "no names with their sums", "put back"),
         ("stickactions/videos/*/*/*.mp4", flip, "not what was written", "draws what is damaged"),
         ("stickactions/videos/*/*/*.mp4", unlink, "missing", "draws what is damaged"),
     ],

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mgdmkit.clip.small import CONFIG
+from mgdmkit.clip.small import CONFIG, new_small_clip, save_small_clip
 from mgdmkit.config import MGDMConfig
 from mgdmkit.evaluation import complexity
 from mgdmkit.evaluation.complexity import PAPER_TABLE8, added, count, parts, splits, table8
@@ -199,6 +199,11 @@ def test_counting_loads_no_weights_and_draws_no_random_numbers(monkeypatch):
 def test_other_towers_are_refused_with_what_is_supported(clip):
     with pytest.raises(ValueError, match=rf"{clip} can't be counted: .*ViT-B-32, ViT-B-16.*`mgdm clip`"):
         table8(clip)
+
+
+def test_the_shipped_clip_is_counted_as_its_folder(tmp_path):
+    save_small_clip(new_small_clip(), tmp_path)
+    assert table8("small").equals(table8(str(tmp_path)))
 
 
 def test_an_unknown_name_is_told_with_near_ones_and_how_to_list_all():
