@@ -1,6 +1,7 @@
 """The main job: every step makes what is missing, takes what is there, and names its runs so that they stay apart."""
 
 import json
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -263,29 +264,23 @@ def test_negatives_of_other_features_depth_or_clips_are_replaced(tmp_path):
 AT_ONCE = """
 import sys
 import mgdmkit.experiments.pipeline as pipeline
+import mgdmkit.training.loop as loop
 from mgdmkit.stickactions.dataset import StickActionsConfig
 
 small = StickActionsConfig(train_per_class=1, val_per_class=1, test_per_class=1, size=32, fps=4)
 pipeline.PRESETS["tiny"] = pipeline.Preset(small, {"epochs": 2, "warmup_epochs": 0.0})
-made = []
-for name in ("extract_features", "train"):
-    def of(*args, name=name, real=getattr(pipeline, name), **options):
-        made.append(name)
-        return real(*args, **options)
-    setattr(pipeline, name, of)
-train_epoch = sys.modules["mgdmkit.training.loop"]._train_epoch
-def epoch(*args):
-    made.append("epoch")
-    return train_epoch(*args)
-sys.modules["mgdmkit.training.loop"]._train_epoch = epoch
+made, extract, train_epoch = [], pipeline.extract_features, loop._train_epoch
+pipeline.extract_features = lambda *args, **options: made.append("features") or extract(*args, **options)
+loop._train_epoch = lambda *args: made.append("epoch") or train_epoch(*args)
 if __name__ == "__main__":
     prepared = pipeline.prepare(sys.argv[1], "tiny", workers=0)
     scores = pipeline.train_and_score(prepared, k=0, device="cpu").scores
-    print(made.count("extract_features"), made.count("epoch"), scores.top1.value)
+    print(made.count("features"), made.count("epoch"), scores.top1.value)
 """
 
 
-def test_of_two_programs_under_one_root_one_works_and_the_other_waits(tmp_path):
+def test_of_two_programs_under_one_root_one_works_and_the_other_waits(prepared, root, tmp_path):
+    shutil.copytree(root / "stickactions", tmp_path / "root" / "stickactions")
     (tmp_path / "at_once.py").write_text(AT_ONCE)
     command = [sys.executable, str(tmp_path / "at_once.py"), str(tmp_path / "root")]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
