@@ -159,6 +159,8 @@ def test_seeking_in_a_long_film_gives_exactly_the_frames_of_reading_it_whole(tmp
     for T, mode in ((3, "center"), (1, "center"), (4, "random"), (4, "random"), (16, "center")):
         indices = segment_indices(len(whole), T, mode, seeded(T))
         assert np.array_equal(read_segments(path, T, mode, seeded(T)), whole[indices]), (T, mode)
+    if kind == "AV1" and hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER, "see write_video"
     doubtful = kind == "intra refresh"
     assert [found is None for found in sought] == [doubtful] * 4 + [True], "three frames pay, sixteen do not"
 
