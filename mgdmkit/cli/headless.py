@@ -146,9 +146,9 @@ def choose(everything: list[Path], only: Iterable[str] | None, folder: Path) -> 
     wanted = {name.removesuffix(".ipynb") for name in only}
     names = {path: {path.stem, path.stem.partition("_")[0]} for path in everything}
     unknown = wanted - set().union(*names.values())
-    if unknown:
+    if unknown or not wanted:
         known = ", ".join(path.stem for path in everything)
-        raise ValueError(f"no notebook is called {', '.join(sorted(unknown))}; there are {known}.")
+        raise ValueError(f"no notebook is called {', '.join(sorted(unknown)) or '(nothing)'}; there are {known}.")
     return [path for path in everything if names[path] & wanted]
 
 

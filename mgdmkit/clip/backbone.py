@@ -309,7 +309,7 @@ def _check_numbers(name: str, model: nn.Module, preprocess: Callable) -> None:
             continue
         try:
             sound = all(map(math.isfinite, (*step.mean, *step.std))) and min(step.std) > 0
-        except TypeError:  # no numbers at all
+        except (TypeError, ValueError):  # no numbers at all
             sound = False
         if not sound:
             raise ClipWeightsError(

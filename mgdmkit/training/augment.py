@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -98,7 +97,8 @@ class Clips:
 
 def label_indices(manifest: Manifest) -> Tensor:
     """(N,) each clip's index into the manifest's classes."""
-    return torch.from_numpy(pd.Index(manifest.classes).get_indexer(manifest.table["label"]))
+    index = {name: i for i, name in enumerate(manifest.classes)}
+    return torch.tensor([index[label] for label in manifest.table["label"]])
 
 
 def _seed(seed: int, epoch: int, clip: int) -> int:
